@@ -24,7 +24,7 @@ def promises_of(text: str) -> list[str]:
 
 
 @cache
-def tests_of(path: Path) -> set[str]:
+def defined_in(path: Path) -> set[str]:
     """Names of the functions and classes at the top of a test file."""
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
     return {node.name for node in ast.parse(path.read_text()).body if isinstance(node, kinds)}
@@ -34,7 +34,7 @@ def missing(text: str, *, root: Path = ROOT) -> list[str]:
     """What a page names that is not there."""
     found = []
     for path, name in NAMED.findall(text):
-        there = (root / path).is_file() and (not name or name in tests_of(root / path))
+        there = (root / path).is_file() and (not name or name in defined_in(root / path))
         found += [] if there else [f"{path}::{name}"]
     return found
 
