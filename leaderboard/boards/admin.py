@@ -32,6 +32,7 @@ class BoardAdmin(admin.ModelAdmin):
     search_fields = ("title", "slug")
     prepopulated_fields = {"slug": ("title",)}
     autocomplete_fields = ("host", "members")
+    exclude = ("combination", "public_share", "shows", "ladder")
 
     def save_model(self, request: HttpRequest, obj: Board, form: Any, change: bool) -> None:  # noqa: FBT001
         """A new rule of ranking takes effect on what stands already."""

@@ -6,10 +6,12 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.core.validators import MinValueValidator
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+
+SMALLEST_SHARE, LARGEST_SHARE = 0.05, 0.95
 
 
 class CatalogueState(models.Model):
@@ -91,6 +93,11 @@ class Board(models.Model):
         COMPLETE = "complete", "Submissions that enter every slice themselves"
         PUBLIC = "public", "Submissions whose pages are public"
 
+    class Shows(models.TextChoices):
+        ALL = "all", "All scores, always"
+        OWN = "own", "To each competitor the own scores and those of the baselines"
+        NOTHING = "nothing", "No scores, only states"
+
     slug = models.SlugField(unique=True, max_length=80)
     track = models.ForeignKey(Track, on_delete=models.PROTECT, related_name="boards")
     title = models.CharField(max_length=200)
@@ -118,6 +125,36 @@ class Board(models.Model):
         choices=Eligible,
         default=Eligible.ALL,
         help_text="What else is shown, but not ranked. Baselines are always ranked.",
+    )
+    combination = models.JSONField(
+        null=True,
+        blank=True,
+        help_text='Order the board by a weighted sum of metrics instead: {"accuracy": 0.7, "ece": 0.3}. A metric without '
+        'bounds says which value is worth 0 and which 1: {"params": {"weight": 0.3, "zero": 100000, "one": 1000}}; add '
+        '"log": true to count factors. Empty: one metric orders the board.',
+    )
+    public_share = models.FloatField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(SMALLEST_SHARE), MaxValueValidator(LARGEST_SHARE)],
+        help_text="The share of the test whose results are shown until the board closes, 0.05 to 0.95; the rest decides the "
+        "final ranks. Empty: the whole test is shown. Needs a closing time.",
+    )
+    shows = models.CharField(
+        max_length=10,
+        choices=Shows,
+        default=Shows.ALL,
+        db_default=Shows.ALL,
+        help_text="Which scores are shown until the board closes. The host and administrators see all of them.",
+    )
+    ladder = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="With a public share: show the score of a submission only if it beats its competitor's best by more than "
+        "chance (the Ladder), so that many small tries teach nothing of the test.",
+    )
+    revealed_at = models.DateTimeField(
+        null=True, editable=False, help_text="When what was hidden until closing became visible. Set by the scheduler."
     )
     created_at = models.DateTimeField(default=timezone.now)
 

@@ -15,13 +15,33 @@ LAST = 2**31 - 1
 """The tier of what is not ranked."""
 
 
+class Part(models.TextChoices):
+    """Of which test units a score is. A board that keeps no part of its test back has OPEN scores only; one that does has the
+    three others, and which of them somebody may see is `standings.sight`'s to say."""
+
+    OPEN = "", "The whole test"
+    PUBLIC = "public", "The public part"
+    PRIVATE = "private", "The private part"
+    WHOLE = "whole", "The whole test, of which a part is kept back"
+
+
+class OpenScores(models.Manager["Score"]):
+    """Scores that are nobody's secret by their part. The default, so that code which does not know of parts finds no score of
+    a divided test, and never one too many."""
+
+    def get_queryset(self) -> models.QuerySet[Score]:
+        """Without those of a divided test."""
+        return super().get_queryset().filter(part=Part.OPEN)
+
+
 class Score(models.Model):
     """One metric of one evaluation, over everything (`slice` empty) or over one slice. A value that could not be had is
-    null with its `reason`, never zero."""
+    null with its `reason`, never zero. `objects` and `evaluation.scores` leave out those of a divided test: see `Part`."""
 
     evaluation = models.ForeignKey(Evaluation, on_delete=models.CASCADE, related_name="scores")
     metric = models.CharField(max_length=60)
     slice = models.CharField(max_length=60, blank=True)
+    part = models.CharField(max_length=8, blank=True, default=Part.OPEN, db_default=Part.OPEN, choices=Part)
     value = models.FloatField(null=True)
     ci_low = models.FloatField(null=True)
     ci_high = models.FloatField(null=True)
@@ -30,11 +50,34 @@ class Score(models.Model):
     direction = models.CharField(max_length=4)
     primary = models.BooleanField(default=False)
 
+    objects = OpenScores()
+    every: ClassVar[models.Manager[Score]] = models.Manager()
+
     class Meta:
         ordering: ClassVar = ["id"]
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["evaluation", "metric", "slice"], name="one_score_per_metric_and_slice")
+            models.UniqueConstraint(
+                fields=["evaluation", "metric", "slice", "part"], name="one_score_per_metric_slice_and_part"
+            )
         ]
+
+
+class Measurement(models.Model):
+    """What a board measures of an evaluation beyond the track's own scores: the parts of a divided test, and a combination of
+    metrics. Made by `standings.measuring` in workers. `measure` is what it was made under; an evaluation whose board measures
+    something else now is measured again from its columns.
+
+    public_sha256, private_sha256: the columns of each part. curves: by part. announced: whether the Ladder shows its public
+    score, as `announced_value`; null until it has decided.
+    """
+
+    evaluation = models.OneToOneField(Evaluation, on_delete=models.CASCADE, related_name="measurement")
+    measure = models.CharField(max_length=64)
+    public_sha256 = models.CharField(max_length=64, blank=True)
+    private_sha256 = models.CharField(max_length=64, blank=True)
+    curves = models.JSONField(default=dict)
+    announced = models.BooleanField(null=True)
+    announced_value = models.FloatField(null=True)
 
 
 class Standing(models.Model):
@@ -68,6 +111,7 @@ class Standing(models.Model):
     rule = models.CharField(max_length=10, choices=Rule, blank=True)
     tier = models.PositiveIntegerField(default=LAST)
     superseded = models.BooleanField(default=False)
+    public_rank = models.PositiveIntegerField(null=True, help_text="Its rank by the public part when the board was revealed.")
     placed_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
@@ -87,12 +131,13 @@ class Standing(models.Model):
 
 
 class PairedTest(models.Model):
-    """A paired test of two evaluations in one metric, `first_id` < `second_id`: the difference first - second. Evaluations
-    never change, so this is computed once. p is null where there is no test, with the `reason`."""
+    """A paired test of two evaluations in one metric over one part of the test, `first_id` < `second_id`: the difference
+    first - second. Evaluations never change, so this is computed once. p is null where there is no test, with the `reason`."""
 
     first = models.ForeignKey(Evaluation, on_delete=models.CASCADE, related_name="+")
     second = models.ForeignKey(Evaluation, on_delete=models.CASCADE, related_name="+")
     metric = models.CharField(max_length=60)
+    part = models.CharField(max_length=8, blank=True, default=Part.OPEN, db_default=Part.OPEN, choices=Part)
     difference = models.FloatField(null=True)
     p = models.FloatField(null=True)
     method = models.CharField(max_length=80, blank=True)
@@ -100,7 +145,9 @@ class PairedTest(models.Model):
 
     class Meta:
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["first", "second", "metric"], name="one_paired_test_per_pair_and_metric"),
+            models.UniqueConstraint(
+                fields=["first", "second", "metric", "part"], name="one_paired_test_per_pair_metric_and_part"
+            ),
             models.CheckConstraint(condition=models.Q(first__lt=models.F("second")), name="paired_test_in_order"),
         ]
 

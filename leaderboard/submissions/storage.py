@@ -21,9 +21,11 @@ from uuid import uuid4
 from django.conf import settings
 from django.core.files.base import File
 from django.db import DatabaseError
+from django.db.models import Q
 
 from leaderboard.evaluations.models import Evaluation
 from leaderboard.refusals import TooLarge
+from leaderboard.standings.models import Measurement
 from leaderboard.submissions.models import Artifact
 
 CHUNK = 2**20
@@ -165,7 +167,13 @@ def _named(names: Iterable[str]) -> set[str]:
     names = list(names)
     artifacts = Artifact.objects.filter(sha256__in=names).values_list("sha256", flat=True)
     columns = Evaluation.objects.filter(columns_sha256__in=names).values_list("columns_sha256", flat=True)
-    return {*artifacts, *columns}
+    return {*artifacts, *columns, *_parts_named(names)}
+
+
+def _parts_named(names: list[str]) -> set[str]:
+    """Those that hold a part of somebody's columns."""
+    kept = Measurement.objects.filter(Q(public_sha256__in=names) | Q(private_sha256__in=names))
+    return {name for pair in kept.values_list("public_sha256", "private_sha256") for name in pair}
 
 
 def _remove_old(file: Path, latest: float) -> bool:
