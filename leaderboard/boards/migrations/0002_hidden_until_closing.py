@@ -5,35 +5,59 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('boards', '0001_initial'),
+        ("boards", "0001_initial"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='board',
-            name='combination',
-            field=models.JSONField(blank=True, help_text='Order the board by a weighted sum of metrics instead: {"accuracy": 0.7, "ece": 0.3}. A metric without bounds says which value is worth 0 and which 1: {"params": {"weight": 0.3, "zero": 100000, "one": 1000}}; add "log": true to count factors. Empty: one metric orders the board.', null=True),
+            model_name="board",
+            name="combination",
+            field=models.JSONField(
+                blank=True,
+                help_text='Order the board by a weighted sum of metrics instead: {"accuracy": 0.7, "ece": 0.3}. A metric without bounds says which value is worth 0 and which 1: {"params": {"weight": 0.3, "zero": 100000, "one": 1000}}; add "log": true to count factors. Empty: one metric orders the board.',
+                null=True,
+            ),
         ),
         migrations.AddField(
-            model_name='board',
-            name='ladder',
-            field=models.BooleanField(db_default=False, default=False, help_text="With a public share: show the score of a submission only if it beats its competitor's best by more than chance (the Ladder), so that many small tries teach nothing of the test."),
+            model_name="board",
+            name="ladder",
+            field=models.BooleanField(
+                db_default=False,
+                default=False,
+                help_text="With a public share: show the score of a submission only if it beats its competitor's best by more than chance (the Ladder), so that many small tries teach nothing of the test.",
+            ),
         ),
         migrations.AddField(
-            model_name='board',
-            name='public_share',
-            field=models.FloatField(blank=True, help_text='The share of the test whose results are shown until the board closes, 0.05 to 0.95; the rest decides the final ranks. Empty: the whole test is shown. Needs a closing time.', null=True, validators=[django.core.validators.MinValueValidator(0.05), django.core.validators.MaxValueValidator(0.95)]),
+            model_name="board",
+            name="public_share",
+            field=models.FloatField(
+                blank=True,
+                help_text="The share of the test whose results are shown until the board closes, 0.05 to 0.95; the rest decides the final ranks. Empty: the whole test is shown. Needs a closing time.",
+                null=True,
+                validators=[django.core.validators.MinValueValidator(0.05), django.core.validators.MaxValueValidator(0.95)],
+            ),
         ),
         migrations.AddField(
-            model_name='board',
-            name='revealed_at',
-            field=models.DateTimeField(editable=False, help_text='When what was hidden until closing became visible. Set by the scheduler.', null=True),
+            model_name="board",
+            name="revealed_at",
+            field=models.DateTimeField(
+                editable=False, help_text="When what was hidden until closing became visible. Set by the scheduler.", null=True
+            ),
         ),
         migrations.AddField(
-            model_name='board',
-            name='shows',
-            field=models.CharField(choices=[('all', 'All scores, always'), ('own', 'To each competitor the own scores and those of the baselines'), ('nothing', 'No scores, only states')], db_default='all', default='all', help_text='Which scores are shown until the board closes. The host and administrators see all of them.', max_length=10),
+            model_name="board",
+            name="shows",
+            field=models.CharField(
+                choices=[
+                    ("all", "All scores, always"),
+                    ("own", "To each competitor the own scores and those of the baselines"),
+                    ("nothing", "No scores, only states"),
+                ],
+                db_default="all",
+                default="all",
+                help_text="Which scores are shown until the board closes. The host and administrators see all of them.",
+                max_length=10,
+            ),
         ),
     ]

@@ -5,59 +5,86 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('evaluations', '0001_initial'),
-        ('standings', '0001_initial'),
+        ("evaluations", "0001_initial"),
+        ("standings", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Measurement',
+            name="Measurement",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('measure', models.CharField(max_length=64)),
-                ('public_sha256', models.CharField(blank=True, max_length=64)),
-                ('private_sha256', models.CharField(blank=True, max_length=64)),
-                ('curves', models.JSONField(default=dict)),
-                ('announced', models.BooleanField(null=True)),
-                ('announced_value', models.FloatField(null=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("measure", models.CharField(max_length=64)),
+                ("public_sha256", models.CharField(blank=True, max_length=64)),
+                ("private_sha256", models.CharField(blank=True, max_length=64)),
+                ("curves", models.JSONField(default=dict)),
+                ("announced", models.BooleanField(null=True)),
+                ("announced_value", models.FloatField(null=True)),
             ],
         ),
         migrations.RemoveConstraint(
-            model_name='pairedtest',
-            name='one_paired_test_per_pair_and_metric',
+            model_name="pairedtest",
+            name="one_paired_test_per_pair_and_metric",
         ),
         migrations.RemoveConstraint(
-            model_name='score',
-            name='one_score_per_metric_and_slice',
+            model_name="score",
+            name="one_score_per_metric_and_slice",
         ),
         migrations.AddField(
-            model_name='pairedtest',
-            name='part',
-            field=models.CharField(blank=True, choices=[('', 'The whole test'), ('public', 'The public part'), ('private', 'The private part'), ('whole', 'The whole test, of which a part is kept back')], db_default='', default='', max_length=8),
+            model_name="pairedtest",
+            name="part",
+            field=models.CharField(
+                blank=True,
+                choices=[
+                    ("", "The whole test"),
+                    ("public", "The public part"),
+                    ("private", "The private part"),
+                    ("whole", "The whole test, of which a part is kept back"),
+                ],
+                db_default="",
+                default="",
+                max_length=8,
+            ),
         ),
         migrations.AddField(
-            model_name='score',
-            name='part',
-            field=models.CharField(blank=True, choices=[('', 'The whole test'), ('public', 'The public part'), ('private', 'The private part'), ('whole', 'The whole test, of which a part is kept back')], db_default='', default='', max_length=8),
+            model_name="score",
+            name="part",
+            field=models.CharField(
+                blank=True,
+                choices=[
+                    ("", "The whole test"),
+                    ("public", "The public part"),
+                    ("private", "The private part"),
+                    ("whole", "The whole test, of which a part is kept back"),
+                ],
+                db_default="",
+                default="",
+                max_length=8,
+            ),
         ),
         migrations.AddField(
-            model_name='standing',
-            name='public_rank',
-            field=models.PositiveIntegerField(help_text='Its rank by the public part when the board was revealed.', null=True),
+            model_name="standing",
+            name="public_rank",
+            field=models.PositiveIntegerField(help_text="Its rank by the public part when the board was revealed.", null=True),
         ),
         migrations.AddConstraint(
-            model_name='pairedtest',
-            constraint=models.UniqueConstraint(fields=('first', 'second', 'metric', 'part'), name='one_paired_test_per_pair_metric_and_part'),
+            model_name="pairedtest",
+            constraint=models.UniqueConstraint(
+                fields=("first", "second", "metric", "part"), name="one_paired_test_per_pair_metric_and_part"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='score',
-            constraint=models.UniqueConstraint(fields=('evaluation', 'metric', 'slice', 'part'), name='one_score_per_metric_slice_and_part'),
+            model_name="score",
+            constraint=models.UniqueConstraint(
+                fields=("evaluation", "metric", "slice", "part"), name="one_score_per_metric_slice_and_part"
+            ),
         ),
         migrations.AddField(
-            model_name='measurement',
-            name='evaluation',
-            field=models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='measurement', to='evaluations.evaluation'),
+            model_name="measurement",
+            name="evaluation",
+            field=models.OneToOneField(
+                on_delete=django.db.models.deletion.CASCADE, related_name="measurement", to="evaluations.evaluation"
+            ),
         ),
     ]
