@@ -55,6 +55,7 @@ INSTALLED_APPS = [
     "django_htmx",
     "django_include_bootstrap",
     "leaderboard.accounts",
+    "leaderboard.audit",
     "leaderboard.boards",
     "leaderboard.submissions",
     "leaderboard.evaluations",

@@ -11,6 +11,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from leaderboard.accounts.models import Team
+
 SMALLEST_SHARE, LARGEST_SHARE = 0.05, 0.95
 
 
@@ -103,17 +105,20 @@ class Board(models.Model):
     title = models.CharField(max_length=200)
     about = models.TextField(blank=True)
     host = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="hosted_boards")
+    cohosts = models.ManyToManyField(
+        settings.AUTH_USER_MODEL, blank=True, related_name="cohosted_boards", help_text="They may do what the host may."
+    )
     members = models.ManyToManyField(settings.AUTH_USER_MODEL, blank=True, related_name="boards")
     visibility = models.CharField(max_length=10, choices=Visibility, default=Visibility.PUBLIC)
     entry = models.CharField(max_length=12, choices=Entry, default=Entry.REGISTERED)
     opens_at = models.DateTimeField(null=True, blank=True)
     closes_at = models.DateTimeField(null=True, blank=True)
-    daily_quota = models.PositiveIntegerField(default=20, help_text="Submissions per person and UTC day.")
+    daily_quota = models.PositiveIntegerField(default=20, help_text="Submissions per competitor and UTC day.")
     total_quota = models.PositiveIntegerField(
-        null=True, blank=True, help_text="Submissions per person in all; empty: no limit."
+        null=True, blank=True, help_text="Submissions per competitor in all; empty: no limit."
     )
     max_concurrent = models.PositiveIntegerField(
-        default=4, validators=[MinValueValidator(1)], help_text="Evaluations of one person that wait or run at once."
+        default=4, validators=[MinValueValidator(1)], help_text="Evaluations of one competitor that wait or run at once."
     )
     pool = models.SlugField(default="cpu", max_length=40, help_text="Which workers evaluate: cpu, gpu, or a name of your own.")
     ranking_metric = models.CharField(
@@ -186,14 +191,37 @@ class Board(models.Model):
         return next((each for each in chosen if each["direction"] != "none"), self.track.primary_metric)
 
 
+class Participation(models.Model):
+    """For whom a person competes on a board: for a team, or alone (`team` None). Their first submission decides, in one row: so
+    nobody has two quotas. Written by `boards.competitors`."""
+
+    board = models.ForeignKey(Board, on_delete=models.CASCADE, related_name="participations")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="participations")
+    team = models.ForeignKey(Team, null=True, blank=True, on_delete=models.CASCADE, related_name="participations")
+    since = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["board", "user"], name="one_side_per_board_and_person")]
+
+
 class QuotaUse(models.Model):
-    """How many submissions a person has spent on a board in one period ("2026-11-21" or "total"). Changed only by
-    `boards.quota`, with one conditional UPDATE."""
+    """How many submissions a competitor, a person or a team, has spent on a board in one period ("2026-11-21" or "total").
+    Changed only by `boards.quota`, with one conditional UPDATE."""
 
     board = models.ForeignKey(Board, on_delete=models.CASCADE, related_name="+")
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.CASCADE, related_name="+")
+    team = models.ForeignKey(Team, null=True, on_delete=models.CASCADE, related_name="+")
     period = models.CharField(max_length=10)
     used = models.PositiveIntegerField(default=0)
 
     class Meta:
-        constraints: ClassVar = [models.UniqueConstraint(fields=["board", "user", "period"], name="one_quota_row_per_period")]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["board", "user", "period"], name="one_quota_row_per_period"),
+            models.UniqueConstraint(
+                fields=["board", "team", "period"], condition=Q(team__isnull=False), name="one_quota_row_per_team_and_period"
+            ),
+            models.CheckConstraint(
+                condition=Q(user__isnull=False, team=None) | Q(user=None, team__isnull=False),
+                name="quota_of_a_person_or_a_team",
+            ),
+        ]

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
+from leaderboard.accounts.models import Team
 from leaderboard.boards.models import Board
 
 
@@ -21,7 +22,7 @@ class Artifact(models.Model):
 
 
 class Submission(models.Model):
-    """One entry of one person on one board."""
+    """One entry of one competitor on one board: of the team, or else of the person who sent it."""
 
     class Kind(models.TextChoices):
         CONFIG = "config", "Config of a reference model"
@@ -31,7 +32,10 @@ class Submission(models.Model):
 
     class Visibility(models.TextChoices):
         PUBLIC = "public", "Public: everybody sees its page"
-        PRIVATE = "private", "Private: only you and the host see its page; its row on the board shows name and scores"
+        PRIVATE = (
+            "private",
+            "Private: only you, your team and the host see its page; its row on the board shows name and scores",
+        )
 
     class Origin(models.TextChoices):
         PERSON = "person", "Sent by a person"
@@ -41,6 +45,9 @@ class Submission(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     board = models.ForeignKey(Board, on_delete=models.PROTECT, related_name="submissions")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="submissions")
+    team = models.ForeignKey(
+        Team, null=True, blank=True, on_delete=models.PROTECT, related_name="submissions", help_text="None: the person's own."
+    )
     name = models.CharField(max_length=80)
     description = models.TextField(blank=True, max_length=4000)
     kind = models.CharField(max_length=12, choices=Kind)
@@ -62,13 +69,24 @@ class Submission(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["-created_at", "-id"], name="submission_newest"),
             models.Index(fields=["user", "-created_at"], name="submission_of_user"),
+            models.Index(fields=["team", "-created_at"], condition=models.Q(team__isnull=False), name="submission_of_team"),
         ]
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["board", "user", "content_hash"], name="one_submission_per_content")
+            models.UniqueConstraint(fields=["board", "user", "content_hash"], name="one_submission_per_content"),
+            models.UniqueConstraint(
+                fields=["board", "team", "content_hash"],
+                condition=models.Q(team__isnull=False),
+                name="one_submission_per_content_of_a_team",
+            ),
         ]
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def competitor(self) -> str:
+        """The name under which it stands. Uses `user` and `team`."""
+        return self.team.name if self.team else str(self.user.username)
 
 
 class IdempotencyKey(models.Model):

@@ -1,0 +1,1 @@
+"""Who did what as a host or an administrator."""
