@@ -7,6 +7,7 @@ from typing import Any
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
+from leaderboard.operations import migrating
 from leaderboard.operations.static_files import collect_static
 
 
@@ -17,7 +18,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         del args, options
-        call_command("migrate", verbosity=0, interactive=False)
+        migrating.migrate(say=self.stdout.write)
         call_command("createcachetable", verbosity=0)
         collect_static()
         call_command("sync_catalogue", stdout=self.stdout)

@@ -1,0 +1,45 @@
+"""Brings the database to the installed code's schema while the release back runs on it. Called by `manage.py prepare`.
+
+A migration waits for the readers of a table that it changes, and whoever comes after it waits for the migration: one long
+reader would stop the server. So a migration waits LOCK_SECONDS, steps back, and tries again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from django.core.management import call_command
+from django.db import OperationalError, connection
+
+LOCK_SECONDS = 2.0
+TRIES = 30
+PAUSE_SECONDS = 1.0
+
+
+def migrate(*, say: Callable[[str], None] = print) -> None:
+    """Apply what is missing. Raises OperationalError where a table could not be had within TRIES tries."""
+    for left in reversed(range(TRIES)):
+        try:
+            _migrate_once()
+        except OperationalError as error:
+            if not left or not _is_about_a_lock(error):
+                raise
+            say(f"A migration waits for a table that is in use; the next try is in {PAUSE_SECONDS:.0f} s ({left} left).")
+            time.sleep(PAUSE_SECONDS)
+        else:
+            return
+
+
+def _migrate_once() -> None:
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT set_config('lock_timeout', %s, false)", [f"{LOCK_SECONDS:.0f}s"])
+    try:
+        call_command("migrate", verbosity=0, interactive=False)
+    finally:
+        connection.close()  # the limit goes with it: the pool's next user gets another
+
+
+def _is_about_a_lock(error: OperationalError) -> bool:
+    """PostgreSQL's lock_not_available."""
+    return getattr(error.__cause__, "sqlstate", "") == "55P03"
