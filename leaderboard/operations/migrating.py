@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 from django.core.management import call_command
-from django.db import OperationalError, connection
+from django.db import DEFAULT_DB_ALIAS, OperationalError, connection, connections
 
 LOCK_SECONDS = 2.0
 TRIES = 30
@@ -37,7 +37,10 @@ def _migrate_once() -> None:
     try:
         call_command("migrate", verbosity=0, interactive=False)
     finally:
-        connection.close()  # the limit goes with it: the pool's next user gets another
+        # The limit goes with the connection; and after an error in the statements that Django keeps for the end, it would
+        # take itself to be in a transaction for ever.
+        connection.close()
+        del connections[DEFAULT_DB_ALIAS]
 
 
 def _is_about_a_lock(error: OperationalError) -> bool:
