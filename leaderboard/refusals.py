@@ -68,6 +68,12 @@ class NotAllowed(Refusal):
     status, code, title = 403, "not_allowed", "Not allowed"
 
 
+class SecondFactorRequired(NotAllowed):
+    """The server asks this person for a second factor, and they have set up none."""
+
+    status, code, title = 403, "second_factor_required", "A second factor is needed"
+
+
 class BoardClosed(NotAllowed):
     """The board is not open yet, or no more."""
 
@@ -78,6 +84,12 @@ class QuotaSpent(Refusal):
     """The caller's quota on the board is used up until `retry_after` seconds from now."""
 
     status, code, title = 429, "quota_spent", "The quota is spent"
+
+
+class Throttled(Refusal):
+    """The caller asks more often than the server takes; come back in `retry_after` seconds."""
+
+    status, code, title = 429, "throttled", "Too many requests"
 
 
 class Conflict(Refusal):

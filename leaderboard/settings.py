@@ -8,6 +8,7 @@ from pathlib import Path
 
 import environ
 
+from leaderboard.environment import one_of
 from leaderboard.secrets import kept_secret
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -52,6 +53,8 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
     "django_htmx",
     "django_include_bootstrap",
     "leaderboard.accounts",
@@ -77,6 +80,8 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "allauth.usersessions.middleware.UserSessionsMiddleware",
+    "leaderboard.accounts.two_factor.require_second_factor",
     "django_htmx.middleware.HtmxMiddleware",
     "leaderboard.web.middleware.RefusalPages",
 ]
@@ -90,6 +95,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "leaderboard.web.context.server",
             ]
         },
     }
@@ -112,11 +118,20 @@ if EMBEDDED:
 else:
     DATABASES = {"default": {**env.db_url("DATABASE_URL"), "OPTIONS": {"pool": {"min_size": 2, "max_size": 16, "timeout": 10}}}}
 
-CACHES = {
-    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": BROKER_URL}
-    if BROKER_URL
-    else {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache"}
+_REDIS_CACHE = {
+    "BACKEND": "leaderboard.redis_cache.PatientRedisCache",
+    "LOCATION": BROKER_URL,
+    "OPTIONS": {"socket_timeout": 1.0, "socket_connect_timeout": 1.0},
 }
+# "limits" counts calls: without Redis in memory, by each web process for itself, since no read should write the database.
+CACHES = (
+    {"default": _REDIS_CACHE, "limits": _REDIS_CACHE}
+    if BROKER_URL
+    else {
+        "default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache"},
+        "limits": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 100_000}},
+    }
+)
 
 # --- files
 MEDIA_ROOT = STATE_DIR / "files"
@@ -131,18 +146,34 @@ FULL_DATA_DIR = env.str("FULL_DATA_DIR", "")
 
 # --- accounts
 AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend", "allauth.account.auth_backends.AuthenticationBackend"]
+_VALIDATORS = "django.contrib.auth.password_validation"
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in (
-        "UserAttributeSimilarityValidator",
-        "MinimumLengthValidator",
-        "CommonPasswordValidator",
-        "NumericPasswordValidator",
-    )
+    {"NAME": f"{_VALIDATORS}.UserAttributeSimilarityValidator"},
+    {"NAME": f"{_VALIDATORS}.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": f"{_VALIDATORS}.CommonPasswordValidator"},
+    {"NAME": f"{_VALIDATORS}.NumericPasswordValidator"},
 ]
+ACCOUNT_ADAPTER = "leaderboard.accounts.adapters.AccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "username*", "password1*", "password2*"]
-ACCOUNT_EMAIL_VERIFICATION = env.str("EMAIL_VERIFICATION", "none")
+ACCOUNT_EMAIL_VERIFICATION = one_of(env, "EMAIL_VERIFICATION", ("none", "optional", "mandatory"))
+ACCOUNT_REAUTHENTICATION_REQUIRED = True  # before an e-mail address changes
+SENDS_MAIL = not env.str("EMAIL_URL", "consolemail://").startswith("consolemail")
+ACCOUNT_EMAIL_NOTIFICATIONS = SENDS_MAIL  # of changes to the account
+# Log-in and sign-up: tries per address, and failed ones per account name, which locks it for five minutes.
+ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "10/m/ip,5/5m/key", "signup": "20/m/ip"}
+OPEN_SIGNUP = env.bool("OPEN_SIGNUP", True)
+MFA_ADAPTER = "leaderboard.accounts.adapters.TwoFactorAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+MFA_ALLOW_UNVERIFIED_EMAIL = True  # else nobody can set it up where e-mail is not verified
+TWO_FACTOR = one_of(env, "TWO_FACTOR", ("optional", "administrators", "everybody"))
+RATE_LIMITS = {
+    "calls": env.int("CALLS_PER_MINUTE", 1200),
+    "visitor_calls": env.int("VISITOR_CALLS_PER_MINUTE", 600),
+    "submissions": env.int("SUBMISSIONS_PER_MINUTE", 60),
+    "bad_tokens": env.int("BAD_TOKENS_PER_MINUTE", 30),
+}
+PROXY_COUNT = env.int("PROXY_COUNT", 0)
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
 ACCOUNT_LOGOUT_REDIRECT_URL = "/"
@@ -183,8 +214,13 @@ SECURE_PROXY = env.bool("BEHIND_TLS_PROXY", False)
 if SECURE_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
-    SECURE_HSTS_SECONDS = 31_536_000
+    SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]  # probes come past the proxy
+    SECURE_HSTS_SECONDS = env.int("HSTS_SECONDS", 31_536_000)
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = env.bool("HSTS_SUBDOMAINS", False)
+    # Names that a browser takes from this host over TLS only, so that no neighboring host can plant them.
+    SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-session", "__Host-csrf"
 SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_AGE = 14 * 24 * 3600
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {

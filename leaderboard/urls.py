@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
 from django.urls import include, path
 
 urlpatterns = [
+    path("admin/login/", secure_admin_login(admin.site.login)),  # one door: its limits and second factor hold here too
     path("admin/", admin.site.urls),
     path("accounts/", include("allauth.urls")),
     path("api/", include("leaderboard.api.urls")),

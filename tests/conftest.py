@@ -42,10 +42,15 @@ def django_db_setup(django_db_setup, django_db_blocker):
 
 @pytest.fixture(autouse=True)
 def own_files(settings, tmp_path):
-    """Artifacts and columns go to a folder of the test; passwords are hashed quickly; mail stays in memory."""
+    """Files go to a folder of the test; passwords are hashed quickly; calls are not counted; mail stays in memory."""
     settings.MEDIA_ROOT = tmp_path / "files"
+    settings.STATIC_ROOT = tmp_path
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+    settings.CACHES = {
+        name: {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": f"{name} of {tmp_path}"}
+        for name in ("default", "limits")
+    }
+    settings.RATE_LIMITS = dict.fromkeys(settings.RATE_LIMITS, 0)
     settings.STORAGES = {
         **settings.STORAGES,
         "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},

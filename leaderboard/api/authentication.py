@@ -19,7 +19,10 @@ from rest_framework.authentication import BaseAuthentication, SessionAuthenticat
 from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
 from rest_framework.request import Request
 
+from leaderboard import throttling
 from leaderboard.accounts.models import ApiToken, User
+from leaderboard.accounts.two_factor import lacks_second_factor
+from leaderboard.refusals import SecondFactorRequired
 
 REALM = 'Bearer realm="standings"'
 USE_IS_RECORDED_EVERY = timedelta(minutes=1)
@@ -40,6 +43,7 @@ class BearerAuthentication(BaseAuthentication):
         now = timezone.now()
         token = find_token(rest.strip(), now=now)
         if token is None:
+            throttling.count("bad_tokens", who=throttling.address_of(request))
             raise AuthenticationFailed("The token is mistyped, expired or deleted, or its account is closed.")
         record_use(token, now=now)
         return token.user, token
@@ -69,6 +73,13 @@ def record_use(token: ApiToken, *, now: datetime) -> None:
 
 class BrowserAuthentication(SessionAuthentication):
     """The session cookie, with the CSRF check on everything that is not a read."""
+
+    def authenticate(self, request: Request) -> tuple[User, None] | None:
+        """The person who is logged in. Raises SecondFactorRequired where the server asks them for one that they lack."""
+        found = super().authenticate(request)
+        if found is not None and lacks_second_factor(found[0]):
+            raise SecondFactorRequired("this server asks you for a second factor; set it up on your account's page")
+        return found
 
     def enforce_csrf(self, request: Request) -> None:
         """Raises PermissionDenied (403) with a code of its own."""

@@ -44,6 +44,7 @@ KINDS: dict[str, Kind] = {
         Kind("invalid_token", 401, "The token is not valid", "It is mistyped, expired, deleted, or its account is closed."),
         Kind("not_allowed", 403, "Not allowed", "You may see this, but not do that to it."),
         Kind("csrf_failed", 403, "The CSRF check failed", "A browser session must send its CSRF token; programs use a token."),
+        Kind("second_factor_required", 403, "A second factor is needed", "Set one up on your account's page; tokens work on."),
         Kind("board_closed", 403, "The board is closed", "The board is not open yet, or no more. Its rules say when it is."),
         Kind("not_found", 404, "Not found", "There is nothing here, or nothing that you may see."),
         Kind("method_not_allowed", 405, "Method not allowed", "The header `Allow` lists the methods of this address."),

@@ -136,6 +136,15 @@ def test_the_same_form_sent_twice_makes_one_submission(as_user, fields):
     assert "received before" in get(as_user, second["Location"]).text
 
 
+def test_the_form_takes_so_many_a_minute(as_user, fields, settings, monkeypatch):
+    monkeypatch.setattr("leaderboard.throttling.clock", lambda: 1_000_000_007.0)
+    settings.RATE_LIMITS = {**settings.RATE_LIMITS, "submissions": 1}
+    assert as_user.post(PATH, fields).status_code == 302
+    page = post(as_user, PATH, {**fields, "idempotency_key": "k2", "name": "another"}, expect=429)
+    assert "at most 1 a minute" in page.text
+    assert page.field("name").attributes["value"] == "another"  # nothing typed is lost
+
+
 def test_each_form_has_a_key_of_its_own(as_user, board):
     keys = {get(as_user, PATH).field("idempotency_key").attributes["value"] for _ in range(3)}
     assert len(keys) == 3

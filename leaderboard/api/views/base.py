@@ -16,6 +16,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
+from leaderboard import throttling
 from leaderboard.accounts.models import User
 from leaderboard.api.pagination import Cursor, PageQuery
 from leaderboard.api.parsing import MAX_JSON_BYTES, StrictJSONParser
@@ -50,6 +51,10 @@ class ApiView(APIView):
         self._check_length(request)
         super().initial(request, *args, **kwargs)
         self.query = self._read(self.query_class(str(request.method)), request.query_params)
+
+    def check_throttles(self, request: Request) -> None:
+        """Count the call. Raises Throttled."""
+        throttling.count_call(request)
 
     @property
     def caller(self) -> User:

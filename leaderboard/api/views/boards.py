@@ -14,6 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
+from leaderboard import throttling
 from leaderboard.api.pagination import PageQuery
 from leaderboard.api.parsing import StrictJSONParser
 from leaderboard.api.rendering import CsvRenderer, StrictJSONRenderer
@@ -170,6 +171,7 @@ class BoardSubmissionsView(ApiView):
     def post(self, request: Request, slug: str) -> Response:
         """Submit a config, or a file, to a board. It is queued when the answer comes."""
         board = rules.get_board(slug, request.user)
+        throttling.count_submission(request)
         receipt = intake.submit(
             user=self.caller,
             board=board,

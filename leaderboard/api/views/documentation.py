@@ -3,6 +3,7 @@ files of their own, because no inline script is allowed."""
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.csrf import ensure_csrf_cookie
@@ -36,7 +37,7 @@ class SchemaView(ApiView):
 @ensure_csrf_cookie
 def explore(request: HttpRequest) -> HttpResponse:
     """Every call, to read and to try: a browser session sends the CSRF token of this page's cookie."""
-    return render(request, "api/explore.html")
+    return render(request, "api/explore.html", {"csrf_cookie": settings.CSRF_COOKIE_NAME})
 
 
 def list_problems(request: HttpRequest) -> HttpResponse:

@@ -12,6 +12,7 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
+from leaderboard import throttling
 from leaderboard.boards.models import Board, ReferenceModel
 from leaderboard.boards.quota import quota_of
 from leaderboard.boards.rules import get_board, why_not
@@ -57,6 +58,7 @@ def submit(request: PersonRequest, slug: str) -> HttpResponse:
     form = _form(board, choice, initial={}, data=request.POST, files=request.FILES)
     if form.is_valid():
         try:
+            throttling.count_submission(request)
             receipt = intake.submit(user=request.user, board=board, **form.arguments())
         except Refusal as refusal:
             form.refuse(refusal)
