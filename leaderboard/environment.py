@@ -1,4 +1,4 @@
-"""Reading settings from the environment beyond what django-environ does."""
+"""Reading settings from the environment: django-environ, and choices."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 
-def one_of(env: environ.Env, name: str, choices: tuple[str, ...]) -> str:
-    """The variable `name`, which must be one of `choices`; the first where it is unset. Raises ImproperlyConfigured."""
-    value: str = env.str(name, choices[0])
-    if value not in choices:
-        raise ImproperlyConfigured(f'{name} is "{value}"; it may be {", ".join(choices)}')
-    return value
+class Env(environ.Env):
+    """The process's environment."""
+
+    def one_of(self, name: str, choices: tuple[str, ...]) -> str:
+        """The variable `name`, which must be one of `choices`; the first where it is unset. Raises ImproperlyConfigured."""
+        value: str = self.str(name, choices[0])
+        if value not in choices:
+            raise ImproperlyConfigured(f'{name} is "{value}"; it may be {", ".join(choices)}')
+        return value

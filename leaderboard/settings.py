@@ -6,13 +6,11 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
-import environ
-
-from leaderboard.environment import one_of
+from leaderboard.environment import Env
 from leaderboard.secrets import kept_secret
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.Env()
+env = Env()
 
 DEBUG = env.bool("DEBUG", False)
 STATE_DIR = Path(env.str("STATE_DIR", str(BASE_DIR / "var"))).absolute()
@@ -156,7 +154,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ACCOUNT_ADAPTER = "leaderboard.accounts.adapters.AccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "username*", "password1*", "password2*"]
-ACCOUNT_EMAIL_VERIFICATION = one_of(env, "EMAIL_VERIFICATION", ("none", "optional", "mandatory"))
+ACCOUNT_EMAIL_VERIFICATION = env.one_of("EMAIL_VERIFICATION", ("none", "optional", "mandatory"))
 ACCOUNT_REAUTHENTICATION_REQUIRED = True  # before an e-mail address changes
 SENDS_MAIL = not env.str("EMAIL_URL", "consolemail://").startswith("consolemail")
 ACCOUNT_EMAIL_NOTIFICATIONS = SENDS_MAIL  # of changes to the account
@@ -166,7 +164,7 @@ OPEN_SIGNUP = env.bool("OPEN_SIGNUP", True)
 MFA_ADAPTER = "leaderboard.accounts.adapters.TwoFactorAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_ALLOW_UNVERIFIED_EMAIL = True  # else nobody can set it up where e-mail is not verified
-TWO_FACTOR = one_of(env, "TWO_FACTOR", ("optional", "administrators", "everybody"))
+TWO_FACTOR = env.one_of("TWO_FACTOR", ("optional", "administrators", "everybody"))
 RATE_LIMITS = {
     "calls": env.int("CALLS_PER_MINUTE", 1200),
     "visitor_calls": env.int("VISITOR_CALLS_PER_MINUTE", 600),
