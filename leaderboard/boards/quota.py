@@ -1,4 +1,5 @@
-"""Quotas: how much a person may still submit to a board. Charged inside intake's transaction, refunded once.
+"""Quotas: how much a competitor, a person or a team, may still submit to a board. Charged inside intake's transaction, refunded
+once.
 
 Two things are limited: submissions per period (a UTC day, and all time), and evaluations that wait or run at once. The row
 of the period "total" is also the lock: its conditional UPDATE is held until the transaction ends, so whoever charges next
@@ -8,11 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 
-from leaderboard.accounts.models import User
+from leaderboard.accounts.models import Team, User
 from leaderboard.boards.models import Board, QuotaUse
 from leaderboard.evaluations.models import FINAL_STATES, Evaluation, State
 from leaderboard.refusals import QuotaSpent
@@ -24,7 +26,7 @@ ACTIVE_STATES = tuple(state for state in State if state not in FINAL_STATES)
 
 @dataclass(frozen=True)
 class Quota:
-    """What a person may still do on a board. Limits of None do not exist; `resets_at` is the next UTC midnight."""
+    """What a competitor may still do on a board. Limits of None do not exist; `resets_at` is the next UTC midnight."""
 
     daily_limit: int
     daily_left: int
@@ -35,10 +37,10 @@ class Quota:
     resets_at: datetime
 
 
-def quota_of(board: Board, user: User, *, now: datetime) -> Quota:
-    """What is left of `user`'s quota on `board`. Reads only."""
+def quota_of(board: Board, user: User, *, now: datetime, team: Team | None = None) -> Quota:
+    """What is left on `board` of the quota of `team`, or of `user` who competes alone. Reads only."""
     periods = [_day(now), TOTAL]
-    used = dict(QuotaUse.objects.filter(board=board, user=user, period__in=periods).values_list("period", "used"))
+    used = dict(_uses(board, user, team).filter(period__in=periods).values_list("period", "used"))
     total = board.total_quota
     return Quota(
         daily_limit=board.daily_quota,
@@ -46,13 +48,14 @@ def quota_of(board: Board, user: User, *, now: datetime) -> Quota:
         total_limit=total,
         total_left=None if total is None else max(0, total - used.get(TOTAL, 0)),
         concurrent_limit=board.max_concurrent,
-        concurrent_used=_active(board, user),
+        concurrent_used=_active(board, user, team),
         resets_at=next_reset(now),
     )
 
 
-def charge(board: Board, user: User, *, now: datetime) -> list[str]:
-    """Take one submission off every period, and check that one more evaluation may wait. Returns the charged periods.
+def charge(board: Board, user: User, *, now: datetime, team: Team | None = None) -> list[str]:
+    """Take one submission off every period of the team's quota, or of the person's, and check that one more evaluation may
+    wait. Returns the charged periods.
 
     Call it inside the transaction that queues the evaluation, and before that is queued: a rollback gives everything back.
     Raises QuotaSpent, which says what is spent and when it resets. The system user has no quota.
@@ -60,11 +63,12 @@ def charge(board: Board, user: User, *, now: datetime) -> list[str]:
     if user.is_system:
         return []
     limits = {_day(now): board.daily_quota, TOTAL: board.total_quota}
-    QuotaUse.objects.bulk_create([QuotaUse(board=board, user=user, period=period) for period in limits], ignore_conflicts=True)
+    owner: dict[str, Any] = {"team": team} if team else {"user": user}
+    QuotaUse.objects.bulk_create([QuotaUse(board=board, period=period, **owner) for period in limits], ignore_conflicts=True)
     for period, limit in limits.items():
-        if not _take(board, user, period=period, limit=limit):
+        if not _take(_uses(board, user, team).filter(period=period), limit=limit):
             raise _spent(board, period=period, now=now)
-    active = _active(board, user)
+    active = _active(board, user, team)
     if active >= board.max_concurrent:
         raise QuotaSpent(
             f'{active} of your evaluations on "{board.title}" wait or run, and {board.max_concurrent} may at once; '
@@ -77,13 +81,16 @@ def charge(board: Board, user: User, *, now: datetime) -> list[str]:
 def refund(submission: Submission) -> bool:
     """Give back what the submission's newest evaluation has cost. False if there is nothing (left) to give back."""
     with transaction.atomic():
-        row = Submission.objects.select_for_update().only("board_id", "user_id", "charged_periods").get(pk=submission.pk)
+        row = (
+            Submission.objects.select_for_update()
+            .only("board_id", "user_id", "team_id", "charged_periods")
+            .get(pk=submission.pk)
+        )
         if not row.charged_periods:
             return False
+        owner = {"team_id": row.team_id} if row.team_id else {"user_id": row.user_id}
         for period in row.charged_periods:
-            QuotaUse.objects.filter(board_id=row.board_id, user_id=row.user_id, period=period, used__gt=0).update(
-                used=F("used") - 1
-            )
+            QuotaUse.objects.filter(board_id=row.board_id, period=period, used__gt=0, **owner).update(used=F("used") - 1)
         Submission.objects.filter(pk=row.pk).update(charged_periods=[])
     submission.charged_periods = []
     return True
@@ -99,20 +106,26 @@ def _day(now: datetime) -> str:
     return f"{now.astimezone(UTC):%Y-%m-%d}"
 
 
-def _take(board: Board, user: User, *, period: str, limit: int | None) -> bool:
-    row = QuotaUse.objects.filter(board=board, user=user, period=period)
+def _uses(board: Board, user: User, team: Team | None) -> QuerySet[QuotaUse]:
+    rows = QuotaUse.objects.filter(board=board)
+    return rows.filter(team=team) if team else rows.filter(user=user)
+
+
+def _take(row: QuerySet[QuotaUse], *, limit: int | None) -> bool:
     if limit is not None:
         row = row.filter(used__lt=limit)
     return row.update(used=F("used") + 1) == 1
 
 
-def _active(board: Board, user: User) -> int:
-    return Evaluation.objects.filter(submission__board=board, submission__user=user, state__in=ACTIVE_STATES).count()
+def _active(board: Board, user: User, team: Team | None) -> int:
+    rows = Evaluation.objects.filter(submission__board=board, state__in=ACTIVE_STATES)
+    mine = rows.filter(submission__team=team) if team else rows.filter(submission__user=user, submission__team=None)
+    return mine.count()
 
 
 def _spent(board: Board, *, period: str, now: datetime) -> QuotaSpent:
     if period == TOTAL:
-        return QuotaSpent(f'you have used all {board.total_quota} submissions that "{board.title}" gives each person')
+        return QuotaSpent(f'you have used all {board.total_quota} submissions that "{board.title}" gives each competitor')
     resets_at = next_reset(now)
     return QuotaSpent(
         f'you have used today\'s {board.daily_quota} submissions to "{board.title}"; '

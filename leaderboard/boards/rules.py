@@ -1,37 +1,14 @@
-"""Who sees a board, and who may submit to it when. Called by intake, the API and the pages."""
+"""When a board takes whose submissions, and why not. Who may is `leaderboard.permissions`' to say. Called by intake, the API
+and the pages."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from django.contrib.auth.models import AnonymousUser
-from django.db.models import Q, QuerySet
-
 from leaderboard.accounts.models import User
 from leaderboard.boards.models import Board
-from leaderboard.refusals import BoardClosed, NotAllowed, NotFound, Refusal
-
-Viewer = User | AnonymousUser | None
-
-
-def visible_boards(user: Viewer) -> QuerySet[Board]:
-    """The boards that `user` (None: a visitor) may see, with track and host."""
-    boards = Board.objects.select_related("track", "host")
-    if user is None or not user.is_authenticated:
-        return boards.filter(visibility=Board.Visibility.PUBLIC)
-    if user.is_staff:
-        return boards
-    # Membership by subquery: a join would repeat a board once per member.
-    mine = Board.members.through.objects.filter(user_id=user.pk).values("board_id")
-    return boards.filter(Q(visibility=Board.Visibility.PUBLIC) | Q(host_id=user.pk) | Q(pk__in=mine))
-
-
-def get_board(slug: str, user: Viewer) -> Board:
-    """The board with this slug. Raises NotFound, for a hidden board in the same words as for none."""
-    board = visible_boards(user).filter(slug=slug).first()
-    if board is None:
-        raise NotFound(f'there is no board "{slug}", or you may not see it')
-    return board
+from leaderboard.permissions import Viewer, may_enter
+from leaderboard.refusals import BoardClosed, NotAllowed, Refusal
 
 
 def check_may_submit(board: Board, user: Viewer, now: datetime) -> None:
@@ -57,9 +34,7 @@ def why_not(board: Board, user: Viewer, now: datetime) -> Refusal | None:
 
 
 def _entry(board: Board, user: User) -> Refusal | None:
-    if board.entry == Board.Entry.REGISTERED or board.host_id == user.pk:
-        return None
-    if board.members.filter(pk=user.pk).exists():
+    if may_enter(user, board):
         return None
     return NotAllowed(f'only members may submit to "{board.title}"; ask its host, {board.host.username}, to add you')
 

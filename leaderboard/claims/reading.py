@@ -5,9 +5,9 @@ from __future__ import annotations
 from django.db.models import F, Prefetch, Q, QuerySet
 
 from evaluators.claim_verdicts import Verdict as Words
-from leaderboard.boards.rules import Viewer, visible_boards
 from leaderboard.claims.models import Claim, Paper, Verdict
 from leaderboard.evaluations.models import Evaluation
+from leaderboard.permissions import Viewer, visible_boards
 from leaderboard.refusals import NotFound
 
 VERDICTS = [word.value for word in Words]

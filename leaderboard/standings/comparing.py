@@ -21,10 +21,11 @@ from typing import IO, Any
 from django.conf import settings
 from django.core.cache import cache
 
-from leaderboard.boards.rules import Viewer
+from leaderboard import permissions
 from leaderboard.evaluations.models import Evaluation, State
+from leaderboard.permissions import Viewer
 from leaderboard.refusals import FieldError, InvalidRequest, Refusal
-from leaderboard.submissions import access, storage
+from leaderboard.submissions import storage
 from leaderboard.submissions.models import Submission
 
 SECONDS = 20.0
@@ -87,7 +88,7 @@ def compare(a: Submission, b: Submission, *, viewer: Viewer) -> Comparison:
     pair = _results(a, b)
     document = _document(*pair)
     directions = {metric["name"]: metric["direction"] for metric in a.board.track.spec["metrics"]}
-    may_see = access.may_read_details(viewer, a) and access.may_read_details(viewer, b)
+    may_see = permissions.may_read_details(viewer, a) and permissions.may_read_details(viewer, b)
     return Comparison(
         a=a,
         b=b,

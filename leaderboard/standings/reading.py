@@ -10,7 +10,7 @@ from typing import Literal
 from uuid import UUID
 
 from leaderboard.boards.models import Board
-from leaderboard.boards.rules import Viewer
+from leaderboard.permissions import Viewer
 from leaderboard.standings.models import Score
 from leaderboard.standings.selection import SCORES_AT_ONCE, Candidate, Row, Selection, filled_slices, read_selection
 from leaderboard.submissions.models import Submission

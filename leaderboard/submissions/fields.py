@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import difflib
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,6 +32,7 @@ class Sent:
     description: Any
     visibility: Any
     has_file: bool
+    team: Any = None
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,17 @@ class Entry:
     slices: list[str]
     description: str
     visibility: str
+
+
+def check_team(value: Any, teams: Collection[str]) -> str:
+    """The slug of the team that something is sent for, one of those of the sender; empty: of none. Raises InvalidSubmission."""
+    if value is None or value == "":
+        return ""
+    if isinstance(value, str) and value in teams:
+        return value
+    told = f"you are in {_listed(sorted(teams))}" if teams else "you are in no team"
+    detail = f"you cannot send for the team {_cut(str(value))!r}: {told}{_suggestion(value, teams)}"
+    raise InvalidSubmission(detail, errors=(FieldError("team", "not_a_choice", detail),))
 
 
 @dataclass

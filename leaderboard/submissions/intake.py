@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import PurePath
 from typing import Any
@@ -19,15 +19,17 @@ from django.db.models import Q
 from django.utils import timezone
 
 from leaderboard.accounts.models import User
+from leaderboard.accounts.teams import lock_to_send
 from leaderboard.boards.models import Board
+from leaderboard.boards.participation import enter
 from leaderboard.boards.quota import ACTIVE_STATES, Quota, charge, quota_of
 from leaderboard.boards.rules import check_may_submit
 from leaderboard.evaluations import lifecycle
 from leaderboard.evaluations.models import Evaluation, State
+from leaderboard.permissions import check_answers_for, evaluates_for_free, teams_of
 from leaderboard.refusals import Conflict, FieldError, InvalidRequest, InvalidSubmission, Refusal
 from leaderboard.submissions import storage
-from leaderboard.submissions.access import check_answers_for
-from leaderboard.submissions.fields import Entry, Sent, check_entry
+from leaderboard.submissions.fields import Entry, Sent, check_entry, check_team
 from leaderboard.submissions.formats import check_file
 from leaderboard.submissions.models import Artifact, IdempotencyKey, Submission
 
@@ -57,6 +59,7 @@ class _Order:
     key: str
     priority: int
     now: datetime
+    team: str = ""
 
 
 def submit(
@@ -71,25 +74,29 @@ def submit(
     file: File[Any] | None = None,
     description: str = "",
     visibility: str = "public",
+    team: str = "",
     origin: str = "person",
     idempotency_key: str = "",
     priority: int = 5,
 ) -> Receipt:
     """Take a submission in: all of it, or nothing.
 
-    The values of name, kind, model, config, slices, description and visibility may come straight from a request.
+    The values of name, kind, model, config, slices, description, visibility and team may come straight from a request.
+    team: the slug of a team of the person, for which this is sent; empty: the person's own.
     idempotency_key: the same key with the same request gives the same submission, however often it is sent.
     priority: 0 first, 9 last.
 
     Raises NotAllowed, BoardClosed, InvalidSubmission (every wrong field), TooLarge, UnsupportedFormat, QuotaSpent, and
-    Conflict for content that the same person has on the board already, or a key that was used for another request.
+    Conflict for content that the same competitor has on the board already, for somebody who competes for another side there,
+    or a key that was used for another request.
     """
-    sent = Sent(name, kind, model, config, slices, description, visibility, has_file=file is not None)
+    sent = Sent(name, kind, model, config, slices, description, visibility, has_file=file is not None, team=team)
     order = _Order(user, board, sent, file, origin, _checked_key(idempotency_key), priority, now=timezone.now())
     if earlier := _earlier(order):
         return _repeated(earlier, order)
     check_may_submit(board, user, order.now)
     entry = check_entry(sent, board)
+    order = replace(order, team=check_team(sent.team, _team_slugs(user)))
     try:
         return _receive(order, entry)
     except (Refusal, IntegrityError):
@@ -99,21 +106,22 @@ def submit(
 
 
 def evaluate_again(submission: Submission, user: User, *, priority: int = 5) -> Evaluation:
-    """Queue one more evaluation, for its owner (who pays one submission of the quota), its board's host, or staff.
+    """Queue one more evaluation, for its competitor (who pays one submission of the quota), a host of its board, or staff.
 
-    Raises NotAllowed, BoardClosed, QuotaSpent, and Conflict while an evaluation of it waits or runs.
+    Raises NotAllowed, BoardClosed, QuotaSpent, and Conflict while an evaluation of it waits or runs, and for a member of its
+    team who competes for another side on the board.
     """
     check_answers_for(user, submission)
     now = timezone.now()
     board = submission.board
-    free = user.is_staff or user.pk == board.host_id
+    free = evaluates_for_free(user, board)
     if not free:
         check_may_submit(board, user, now)
     with transaction.atomic():
         Submission.objects.select_for_update(no_key=True).get(pk=submission.pk)
         if submission.evaluations.filter(state__in=ACTIVE_STATES).exists():
             raise Conflict("this submission is being evaluated already; wait for the result, or cancel it first")
-        submission.charged_periods = [] if free else charge(board, user, now=now)
+        submission.charged_periods = [] if free else _charge_again(submission, user, now=now)
         submission.save(update_fields=["charged_periods"])
         return lifecycle.enqueue(submission, priority=priority)
 
@@ -149,12 +157,15 @@ def _take(order: _Order, entry: Entry, *, received: storage.Staged | None) -> Re
 
 
 def _insert(order: _Order, entry: Entry, *, content_hash: str, received: storage.Staged | None) -> Receipt:
-    # Charging comes first: it locks the person's quota, so that from here on their submissions come one after another.
-    periods = charge(order.board, order.user, now=order.now)
+    # Charging comes first: it locks the competitor's quota, so that from here on their submissions come one after another.
+    team = lock_to_send(slug=order.team, user=order.user) if order.team else None
+    enter(order.board, order.user, team)
+    periods = charge(order.board, order.user, now=order.now, team=team)
     submission = Submission.objects.create(
         **asdict(entry),
         board=order.board,
         user=order.user,
+        team=team,
         origin=order.origin,
         artifact=_artifact(received) if received else None,
         filename=_filename(order.file) if order.file else "",
@@ -173,6 +184,17 @@ def _insert(order: _Order, entry: Entry, *, content_hash: str, received: storage
     return _receipt(submission, evaluation, now=order.now, created=True)
 
 
+def _charge_again(submission: Submission, user: User, *, now: datetime) -> list[str]:
+    """Whoever of a team asks, the team pays, and the person competes for it."""
+    team = lock_to_send(slug=submission.team.slug, user=user) if submission.team else None
+    enter(submission.board, user, team)
+    return charge(submission.board, user, now=now, team=team)
+
+
+def _team_slugs(user: User) -> list[str]:
+    return list(teams_of(user).filter(closed_at=None).values_list("slug", flat=True))
+
+
 def _artifact(received: storage.Staged) -> Artifact:
     return Artifact.objects.get_or_create(sha256=received.sha256, defaults={"size": received.size})[0]
 
@@ -181,17 +203,19 @@ def _receipt(submission: Submission, evaluation: Evaluation, *, now: datetime, c
     return Receipt(
         submission=submission,
         evaluation=evaluation,
-        quota=quota_of(submission.board, submission.user, now=now),
+        quota=quota_of(submission.board, submission.user, now=now, team=submission.team),
         queue_position=queue_position(evaluation),
         created=created,
     )
 
 
 def _refuse_duplicate(order: _Order, content_hash: str) -> None:
-    same = Submission.objects.filter(board=order.board, user=order.user, content_hash=content_hash).first()
+    sender = Q(user=order.user) | Q(team__slug=order.team) if order.team else Q(user=order.user)
+    same = Submission.objects.filter(sender, board=order.board, content_hash=content_hash).first()
     if same is not None:
+        who = "your team has" if same.team_id else "you have"
         raise Conflict(
-            f'you have sent the same to "{order.board.title}" already: "{same.name}", submission {same.pk}; '
+            f'{who} sent the same to "{order.board.title}" already: "{same.name}", submission {same.pk}; '
             "evaluate that again instead",
             code="duplicate_submission",
             errors=(FieldError("submission", "duplicate_submission", str(same.pk)),),
@@ -201,7 +225,7 @@ def _refuse_duplicate(order: _Order, content_hash: str) -> None:
 def _earlier(order: _Order) -> IdempotencyKey | None:
     if not order.key:
         return None
-    rows = IdempotencyKey.objects.select_related("submission__board__track", "submission__user")
+    rows = IdempotencyKey.objects.select_related("submission__board__track", "submission__user", "submission__team")
     return rows.filter(user=order.user, key=order.key).first()
 
 
@@ -241,7 +265,8 @@ def _content_hash(entry: Entry, artifact: str) -> str:
 
 def _request_hash(order: _Order, artifact: str) -> str:
     try:
-        return _hash([order.board.slug, asdict(order.sent), artifact])
+        fields = {name: value for name, value in asdict(order.sent).items() if name != "team" or value}
+        return _hash([order.board.slug, fields, artifact])
     except RecursionError as error:
         raise InvalidSubmission("the request nests too deeply") from error
 

@@ -13,7 +13,7 @@ from typing import Any
 from django.db.models import Count, F, OuterRef, Q, Subquery
 
 from leaderboard.boards.models import Board
-from leaderboard.boards.rules import Viewer, visible_boards
+from leaderboard.permissions import Viewer, visible_boards
 from leaderboard.standings.models import Standing
 from leaderboard.web.numbers import ARROWS, SPOKEN, one_number
 

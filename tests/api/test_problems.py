@@ -213,7 +213,7 @@ def test_a_database_that_is_away_asks_to_come_back(call, board, monkeypatch, err
     def away(*args, **kwargs):
         raise error
 
-    monkeypatch.setattr("leaderboard.boards.rules.visible_boards", away)
+    monkeypatch.setattr("leaderboard.permissions.visible_boards", away)
     response = call.get("boards/")
     assert_problem(response, 503, "unavailable")
     assert int(response["Retry-After"]) > 0
@@ -223,7 +223,7 @@ def test_an_unexpected_error_is_logged_and_tells_nothing(call, board, monkeypatc
     def broken(*args, **kwargs):
         raise RuntimeError("the secret of the house")
 
-    monkeypatch.setattr("leaderboard.boards.rules.visible_boards", broken)
+    monkeypatch.setattr("leaderboard.permissions.visible_boards", broken)
     with caplog.at_level(logging.ERROR):
         response = call.get("boards/", x_request_id="request-of-mine")
     assert_problem(response, 500, "internal_error")

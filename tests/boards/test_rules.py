@@ -6,7 +6,8 @@ import pytest
 from django.contrib.auth.models import AnonymousUser
 
 from leaderboard.boards.models import Board
-from leaderboard.boards.rules import check_may_submit, get_board, visible_boards
+from leaderboard.boards.rules import check_may_submit
+from leaderboard.permissions import get_board, visible_boards
 from leaderboard.refusals import BoardClosed, NotAllowed, NotFound
 
 NOON = datetime(2026, 12, 3, 12, 0, tzinfo=UTC)

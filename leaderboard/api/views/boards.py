@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
-from leaderboard import throttling
+from leaderboard import permissions, throttling
 from leaderboard.api.pagination import PageQuery
 from leaderboard.api.parsing import StrictJSONParser
 from leaderboard.api.rendering import CsvRenderer, StrictJSONRenderer
@@ -55,7 +55,7 @@ class BoardsView(ApiView):
     @extend_schema(operation_id="listBoards", tags=["boards"], responses=page_of(BoardSerializer))
     def get(self, request: Request) -> Response:
         """The boards that you may see, by slug."""
-        return self.page(rules.visible_boards(request.user).filter(**self.filters()), BoardSerializer, ordering=("slug",))
+        return self.page(permissions.visible_boards(request.user).filter(**self.filters()), BoardSerializer, ordering=("slug",))
 
 
 class BoardView(ApiView):
@@ -64,7 +64,7 @@ class BoardView(ApiView):
     @extend_schema(operation_id="getBoard", tags=["boards"], responses=BoardDetailSerializer)
     def get(self, request: Request, slug: str) -> Response:
         """A board: its rules, whether you may submit, and what is left of your quota."""
-        board, now = rules.get_board(slug, request.user), timezone.now()
+        board, now = permissions.get_board(slug, request.user), timezone.now()
         context = {
             "request": request,
             "why_not": rules.why_not(board, request.user, now),
@@ -108,7 +108,7 @@ class StandingsView(ApiView):
     )
     def get(self, request: Request, slug: str) -> Response:
         """The standings of a board, best first."""
-        board = rules.get_board(slug, request.user)
+        board = permissions.get_board(slug, request.user)
         if request.accepted_renderer.format == "csv":
             rows = self._rows(board, limit=self.query.get("page_size"))
             name = f'attachment; filename="{board.slug}.csv"'
@@ -170,7 +170,7 @@ class BoardSubmissionsView(ApiView):
     )
     def post(self, request: Request, slug: str) -> Response:
         """Submit a config, or a file, to a board. It is queued when the answer comes."""
-        board = rules.get_board(slug, request.user)
+        board = permissions.get_board(slug, request.user)
         throttling.count_submission(request)
         receipt = intake.submit(
             user=self.caller,

@@ -7,11 +7,11 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from leaderboard import permissions
 from leaderboard.api.serializers.comparisons import ComparisonSerializer
 from leaderboard.api.strict import Strict
 from leaderboard.api.views.base import ApiView
 from leaderboard.standings.comparing import compare
-from leaderboard.submissions import access
 
 
 class CompareQuery(Strict):
@@ -30,6 +30,6 @@ class CompareView(ApiView):
     @extend_schema(operation_id="compareSubmissions", tags=["submissions"], responses=ComparisonSerializer)
     def get(self, request: Request) -> Response:
         """The paired difference of two submissions on every metric, with interval and p. The first question takes a second."""
-        a, b = (access.get_submission(self.query[side], request.user) for side in ("a", "b"))
+        a, b = (permissions.get_submission(self.query[side], request.user) for side in ("a", "b"))
         found = compare(a, b, viewer=request.user)
         return Response(ComparisonSerializer(found, context={"request": request}).data)

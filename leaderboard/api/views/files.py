@@ -12,12 +12,13 @@ from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 
+from leaderboard import permissions
 from leaderboard.api.rendering import FileRenderer, StrictJSONRenderer, TextRenderer
 from leaderboard.api.strict import Strict
 from leaderboard.api.views.base import ApiView
 from leaderboard.evaluations.models import Evaluation
 from leaderboard.refusals import NotAllowed, NotFound
-from leaderboard.submissions import access, storage
+from leaderboard.submissions import storage
 from leaderboard.submissions.models import Submission
 
 
@@ -74,8 +75,8 @@ class ArtifactView(ApiView):
     )
     def get(self, request: Request, submission_id: UUID) -> HttpResponseBase:
         """The file that was sent, as it was sent: for its owner, the host of the board, and administrators."""
-        submission = access.get_submission(submission_id, request.user)
-        if not access.may_read_artifact(request.user, submission):
+        submission = permissions.get_submission(submission_id, request.user)
+        if not permissions.may_read_artifact(request.user, submission):
             raise NotAllowed("only its owner, the host of its board and administrators may read the file of a submission")
         if submission.artifact_id is None:
             raise NotFound("this submission is a config: it has no file")
@@ -84,8 +85,8 @@ class ArtifactView(ApiView):
 
 def readable(submission_id: UUID, request: Request) -> Submission:
     """The submission, whose details the caller may read. Raises NotFound or NotAllowed."""
-    submission = access.get_submission(submission_id, request.user)
-    if not access.may_read_details(request.user, submission):
+    submission = permissions.get_submission(submission_id, request.user)
+    if not permissions.may_read_details(request.user, submission):
         raise NotAllowed("the details of this submission are private")
     return submission
 

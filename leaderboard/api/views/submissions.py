@@ -10,6 +10,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from leaderboard import permissions
 from leaderboard.api import selection
 from leaderboard.api.pagination import PageQuery
 from leaderboard.api.serializers.common import page_of
@@ -22,7 +23,7 @@ from leaderboard.api.strict import Choice, Strict
 from leaderboard.api.views.base import ApiView
 from leaderboard.evaluations import lifecycle, waiting
 from leaderboard.evaluations.models import State
-from leaderboard.submissions import access, intake
+from leaderboard.submissions import intake
 from leaderboard.submissions.models import Submission
 
 
@@ -58,7 +59,7 @@ class SubmissionsView(ApiView):
         """The submissions that you may see, newest first."""
         wanted = self.query
         rows = selection.select(
-            access.visible_submissions(request.user),
+            permissions.visible_submissions(request.user),
             state=wanted.get("state"),
             board__slug=wanted.get("board"),
             user__username=wanted.get("user"),
@@ -77,7 +78,7 @@ class SubmissionView(ApiView):
     @extend_schema(operation_id="getSubmission", tags=["submissions"], responses=SubmissionDetailSerializer)
     def get(self, request: Request, submission_id: UUID) -> Response:
         """A submission: state and progress, then scores, rank and provenance, or the failure. Can wait for a change."""
-        submission = access.get_submission(submission_id, request.user)
+        submission = permissions.get_submission(submission_id, request.user)
         if self.query["wait"]:
             waiting.wait_for_change(submission, seconds=self.query["wait"])
         return Response(described(submission, request))
@@ -91,8 +92,8 @@ class CancelView(ApiView):
     @extend_schema(operation_id="cancelSubmission", tags=["submissions"], request=None, responses=SubmissionDetailSerializer)
     def post(self, request: Request, submission_id: UUID) -> Response:
         """Cancel the newest evaluation. One that waits is cancelled at once and refunded, one that runs is killed."""
-        submission = access.get_submission(submission_id, request.user)
-        access.check_answers_for(request.user, submission)
+        submission = permissions.get_submission(submission_id, request.user)
+        permissions.check_answers_for(request.user, submission)
         lifecycle.cancel(selection.complete([submission])[0].evaluation, by=self.caller.username)
         return Response(described(submission, request))
 
@@ -106,7 +107,7 @@ class EvaluationsView(ApiView):
     @extend_schema(operation_id="listEvaluations", tags=["submissions"], responses=page_of(EvaluationSerializer))
     def get(self, request: Request, submission_id: UUID) -> Response:
         """The evaluations of a submission, newest first."""
-        submission = access.get_submission(submission_id, request.user)
+        submission = permissions.get_submission(submission_id, request.user)
         rows = submission.evaluations.defer("log").prefetch_related("scores")
         return self.page(rows, EvaluationSerializer, ordering=("-number",))
 
@@ -115,7 +116,7 @@ class EvaluationsView(ApiView):
     )
     def post(self, request: Request, submission_id: UUID) -> Response:
         """Evaluate a submission again: with the track's version of today. Earlier results stay."""
-        submission = access.get_submission(submission_id, request.user)
+        submission = permissions.get_submission(submission_id, request.user)
         intake.evaluate_again(submission, self.caller)
         return Response(described(submission, request), status=201)
 
@@ -127,9 +128,9 @@ def described(submission: Submission, request: Request) -> dict[str, Any]:
         "request": request,
         "queue_position": intake.queue_position(shown.evaluation),
         "may": {
-            "read_details": access.may_read_details(request.user, submission),
-            "read_artifact": bool(submission.artifact_id) and access.may_read_artifact(request.user, submission),
-            "answer": access.answers_for(request.user, submission),
+            "read_details": permissions.may_read_details(request.user, submission),
+            "read_artifact": bool(submission.artifact_id) and permissions.may_read_artifact(request.user, submission),
+            "answer": permissions.answers_for(request.user, submission),
         },
     }
     return dict(SubmissionDetailSerializer(shown, context=context).data)

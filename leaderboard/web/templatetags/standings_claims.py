@@ -7,9 +7,9 @@ from typing import Any
 from django import template
 
 from leaderboard.boards.models import Board
-from leaderboard.boards.rules import Viewer
 from leaderboard.claims import reading
 from leaderboard.claims.models import Claim
+from leaderboard.permissions import Viewer
 from leaderboard.web.evidence import CLASSES, view_of
 
 register = template.Library()

@@ -12,7 +12,8 @@ from django.utils.dateparse import parse_date
 from django.views.decorators.http import require_safe
 
 from leaderboard.boards.quota import quota_of
-from leaderboard.boards.rules import get_board, why_not
+from leaderboard.boards.rules import why_not
+from leaderboard.permissions import get_board
 from leaderboard.refusals import InvalidRequest, NotFound
 from leaderboard.standings.history import records_of
 from leaderboard.standings.policies import policy_of

@@ -8,10 +8,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from leaderboard import permissions
 from leaderboard.refusals import NotFound
 from leaderboard.standings.comparing import compare
 from leaderboard.standings.reading import StandingRow, standings_of
-from leaderboard.submissions import access
 from leaderboard.submissions.models import Submission
 from leaderboard.web.comparison import lines_of
 
@@ -21,11 +21,11 @@ CHOICES = 100
 @require_safe
 def comparison(request: HttpRequest) -> HttpResponse:
     """The paired difference of `a` and `b` on every metric, or a form that asks for `b`."""
-    a = access.get_submission(_identifier(request, "a"), request.user)
+    a = permissions.get_submission(_identifier(request, "a"), request.user)
     context = {"here": "boards", "a": a, "choices": _choices(a, request)}
     if not request.GET.get("b"):
         return render(request, "web/compare.html", context)
-    b = access.get_submission(_identifier(request, "b"), request.user)
+    b = permissions.get_submission(_identifier(request, "b"), request.user)
     found = compare(a, b, viewer=request.user)
     return render(request, "web/compare.html", {**context, "b": b, "comparison": found, "lines": lines_of(found)})
 

@@ -13,9 +13,10 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
+from leaderboard import permissions
 from leaderboard.evaluations import lifecycle
 from leaderboard.refusals import Refusal
-from leaderboard.submissions import access, intake
+from leaderboard.submissions import intake
 from leaderboard.submissions.models import Submission
 from leaderboard.web.report import newest_evaluation, report_of, with_state
 from leaderboard.web.requests import PersonRequest
@@ -41,7 +42,7 @@ def live(request: HttpRequest, pk: UUID) -> HttpResponse:
 @require_safe
 def mine(request: PersonRequest) -> HttpResponse:
     """What the person has submitted, newest first."""
-    own = with_state(access.visible_submissions(request.user).filter(user_id=request.user.pk))
+    own = with_state(permissions.visible_submissions(request.user).filter(user_id=request.user.pk))
     page = Paginator(own, PAGE).get_page(request.GET.get("page"))
     return render(request, "web/mine.html", {"here": "submissions", "page": page})
 
@@ -50,8 +51,8 @@ def mine(request: PersonRequest) -> HttpResponse:
 @require_POST
 def cancel(request: PersonRequest, pk: UUID) -> HttpResponse:
     """Cancel the newest evaluation."""
-    found = access.get_submission(pk, request.user)
-    access.check_answers_for(request.user, found)
+    found = permissions.get_submission(pk, request.user)
+    permissions.check_answers_for(request.user, found)
     try:
         lifecycle.cancel(newest_evaluation(found), by=request.user.get_username())
     except Refusal as refusal:
@@ -65,8 +66,8 @@ def cancel(request: PersonRequest, pk: UUID) -> HttpResponse:
 @require_POST
 def again(request: PersonRequest, pk: UUID) -> HttpResponse:
     """Queue one more evaluation."""
-    found = access.get_submission(pk, request.user)
-    access.check_answers_for(request.user, found)
+    found = permissions.get_submission(pk, request.user)
+    permissions.check_answers_for(request.user, found)
     try:
         intake.evaluate_again(found, request.user)
     except Refusal as refusal:
@@ -77,12 +78,12 @@ def again(request: PersonRequest, pk: UUID) -> HttpResponse:
 
 
 def _context(request: HttpRequest, pk: UUID) -> dict[str, Any]:
-    found: Submission = access.get_submission(pk, request.user)
+    found: Submission = permissions.get_submission(pk, request.user)
     return {
         "here": "submissions" if found.user_id == request.user.pk else "boards",
         "submission": found,
         "report": report_of(found),
-        "may_read_details": access.may_read_details(request.user, found),
-        "may_read_artifact": access.may_read_artifact(request.user, found),
-        "may_act": access.answers_for(request.user, found),
+        "may_read_details": permissions.may_read_details(request.user, found),
+        "may_read_artifact": permissions.may_read_artifact(request.user, found),
+        "may_act": permissions.answers_for(request.user, found),
     }

@@ -15,7 +15,8 @@ from django.views.decorators.http import require_http_methods
 from leaderboard import throttling
 from leaderboard.boards.models import Board, ReferenceModel
 from leaderboard.boards.quota import quota_of
-from leaderboard.boards.rules import get_board, why_not
+from leaderboard.boards.rules import why_not
+from leaderboard.permissions import get_board
 from leaderboard.refusals import InvalidRequest, Refusal
 from leaderboard.submissions import intake
 from leaderboard.submissions.models import Submission

@@ -7,14 +7,14 @@ from django.contrib.auth.models import AnonymousUser
 
 from leaderboard.accounts.models import User
 from leaderboard.boards.models import Board
-from leaderboard.refusals import NotAllowed, NotFound
-from leaderboard.submissions.access import (
+from leaderboard.permissions import (
     check_answers_for,
     get_submission,
     may_read_artifact,
     may_read_details,
     visible_submissions,
 )
+from leaderboard.refusals import NotAllowed, NotFound
 from leaderboard.submissions.intake import submit
 
 # who            on a public board: public, private submission; on a private board: public, private
