@@ -306,15 +306,15 @@ class Reader:
     teams: frozenset[int]
     sees_all: bool
 
-    def owns(self, *, user_id: int, team_id: int | None) -> bool:
+    def owns(self, user_id: int, team_id: int | None) -> bool:
         """As `owns`, without a query."""
         return user_id == self.person if team_id is None else team_id in self.teams
 
-    def may_open(self, *, visibility: str, user_id: int, team_id: int | None) -> bool:
+    def may_open(self, user_id: int, team_id: int | None, *, visibility: str) -> bool:
         """Whether the row's page is in `visible_submissions`."""
         if self.sees_all or visibility == Submission.Visibility.PUBLIC:
             return True
-        return self.owns(user_id=user_id, team_id=team_id)
+        return self.owns(user_id, team_id)
 
 
 def reader_of(user: Viewer, board: Board) -> Reader:

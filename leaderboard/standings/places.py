@@ -18,6 +18,13 @@ class Contender(NamedTuple):
     competitor: Any
 
 
+def whose(*, user_id: int, team_id: int | None, is_system: bool) -> Any:
+    """`Contender.competitor` of a submission: its team, or else its person; None for the system's."""
+    if is_system:
+        return None
+    return ("person", user_id) if team_id is None else ("team", team_id)
+
+
 class Placed(NamedTuple):
     """A place, and the rule that gave it: "tests", "intervals", or "" where there is no rank."""
 

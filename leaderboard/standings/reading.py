@@ -10,10 +10,9 @@ from typing import Literal
 from uuid import UUID
 
 from leaderboard.boards.models import Board
-from leaderboard.permissions import Viewer
+from leaderboard.permissions import Reader, Viewer, reader_of
 from leaderboard.standings.models import Score
-from leaderboard.standings.selection import SCORES_AT_ONCE, Candidate, Row, Selection, filled_slices, read_selection
-from leaderboard.submissions.models import Submission
+from leaderboard.standings.selection import SCORES_AT_ONCE, Row, Selection, filled_slices, read_selection
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ class StandingRow:
     """One row of a board. `submission_id` is None where the viewer may not open its page. Ranks are among the rows shown,
     and None where `reason` says why it is not ranked; `rule` says what gave them: "tests" on the same examples, or
     "intervals". `value` is that of the metric that orders the table; `worst` is its worst slice, where there are several.
-    `filled` names the slices that it did not enter, each with the baseline that stands in."""
+    `filled` names the slices that it did not enter, each with the baseline that stands in. `team`: the competitor is one."""
 
     position: int
     rank: int | None
@@ -70,6 +69,7 @@ class StandingRow:
     track_version: str
     filled: dict[str, str] = field(default_factory=dict)
     worst: SliceCell | None = None
+    team: bool = False
 
 
 def standings_of(
@@ -91,7 +91,7 @@ def standings_of(
     as_of:    standings as they were then: the newest evaluation of each submission that had finished, under the track
               version of that time.
     kind:     only submissions of this kind, and the baselines, which are always shown.
-    best_per: "competitor" keeps the best row of each person (the system's entrants stay, each); None: as the board counts.
+    best_per: "competitor" keeps the best row of each person or team (the system's entrants stay, each); None: as the board counts.
     version:  a track version; None: the current one (or that of `as_of`). Versions are never ranked together.
     slice:    the board of one slice: ranks and scores on it alone.
     viewer:   a visitor if None. Everybody sees names and scores of private submissions, but only those who answer for one
@@ -107,7 +107,8 @@ def standings_of(
         filled=_filled(board, evaluations),
         worst={} if slice else _worst(board, evaluations, metric=order or board.metric["name"]),
     )
-    return [_row(row, board, beside, viewer) for row in rows]
+    reader = reader_of(viewer, board)
+    return [_row(row, beside, reader) for row in rows]
 
 
 @dataclass(frozen=True)
@@ -154,8 +155,9 @@ def _worst(board: Board, evaluations: list[int], *, metric: str) -> dict[int, Sl
     return found
 
 
-def _row(row: Row, board: Board, beside: _Beside, viewer: Viewer) -> StandingRow:
+def _row(row: Row, beside: _Beside, reader: Reader) -> StandingRow:
     candidate, (place, rule) = row
+    owner = (candidate.user_id, candidate.team_id)
     return StandingRow(
         position=place.position,
         rank=place.rank,
@@ -163,14 +165,15 @@ def _row(row: Row, board: Board, beside: _Beside, viewer: Viewer) -> StandingRow
         rank_high=place.rank_high,
         rule=rule,
         reason=place.reason,
-        submission_id=candidate.submission_id if _may_open(candidate, board, viewer) else None,
+        submission_id=candidate.submission_id if reader.may_open(*owner, visibility=candidate.visibility) else None,
         name=candidate.name,
-        competitor=candidate.username,
+        competitor=candidate.team or candidate.username,
+        team=candidate.team_id is not None,
         kind=candidate.kind,
         origin=candidate.origin,
         model=candidate.model,
         visibility=candidate.visibility,
-        mine=viewer is not None and candidate.user_id == viewer.pk,
+        mine=reader.owns(*owner),
         value=candidate.value,
         ci_low=candidate.ci_low,
         ci_high=candidate.ci_high,
@@ -181,12 +184,3 @@ def _row(row: Row, board: Board, beside: _Beside, viewer: Viewer) -> StandingRow
         filled=beside.filled.get(candidate.evaluation_id) or {},
         worst=beside.worst.get(candidate.evaluation_id),
     )
-
-
-def _may_open(candidate: Candidate, board: Board, viewer: Viewer) -> bool:
-    """As `submissions.access` decides, for somebody who sees the board."""
-    if candidate.visibility == Submission.Visibility.PUBLIC:
-        return True
-    if viewer is None or not viewer.is_authenticated:
-        return False
-    return viewer.is_staff or viewer.pk in (candidate.user_id, board.host_id)

@@ -18,7 +18,7 @@ from leaderboard.evaluations.models import Evaluation, State
 from leaderboard.refusals import FieldError, InvalidRequest
 from leaderboard.standings.models import Score, Standing
 from leaderboard.standings.pairs import comparing, stored_tests
-from leaderboard.standings.places import Contender, Placed, head_of, places_of, superseded
+from leaderboard.standings.places import Contender, Placed, head_of, places_of, superseded, whose
 from leaderboard.standings.policies import Policy, policy_of
 from leaderboard.submissions.models import Submission
 
@@ -26,7 +26,7 @@ BEST_PER = ("submission", "competitor")
 _ORDER = ("tier", "-merit", "submitted_at", "submission_id")
 _SUBMISSION = (
     *("id", "name", "kind", "origin", "model", "visibility", "created_at"),
-    *("user_id", "user__username", "user__is_system"),
+    *("user_id", "user__username", "user__is_system", "team_id", "team__name"),
 )
 
 
@@ -56,6 +56,8 @@ class Candidate:
     user_id: int
     username: str
     is_system: bool
+    team_id: int | None
+    team: str | None
     evaluation_id: int
     evaluated_at: datetime
     track_version: str
@@ -186,7 +188,7 @@ def _ranked(candidates: list[Candidate], selection: Selection, policy: Policy) -
     """Filter, then rank what is left among itself."""
     baseline = Submission.Origin.BASELINE
     shown = [one for one in candidates if selection.kind in (None, one.kind) or one.origin == baseline]
-    contenders = [Contender(_entry(one), None if one.is_system else one.user_id) for one in shown]
+    contenders = [Contender(_entry(one), _competitor(one)) for one in shown]
     out = superseded(contenders, policy)
     by_id = {one.submission_id: one for one in shown if one.submission_id not in out}
     entries = [contender.entry for contender in contenders if contender.entry.key in by_id]
@@ -203,6 +205,10 @@ def _kept_tests(entries: list[Entry], by_id: Mapping[UUID, Candidate], policy: P
     if len(tests) < len(head) * (len(head) - 1) // 2:
         return None
     return comparing(tests, head, evaluation_of)
+
+
+def _competitor(one: Candidate) -> Any:
+    return whose(user_id=one.user_id, team_id=one.team_id, is_system=one.is_system)
 
 
 def _entry(one: Candidate) -> Entry:

@@ -26,7 +26,7 @@ from evaluators.ordering import Entry
 from leaderboard.boards.models import Board
 from leaderboard.standings import pairs, rebuilding
 from leaderboard.standings.models import LAST, Settlement, Standing
-from leaderboard.standings.places import Contender, Placed, head_of, places_of, superseded
+from leaderboard.standings.places import Contender, Placed, head_of, places_of, superseded, whose
 from leaderboard.standings.policies import Policy, policy_of
 
 logger = logging.getLogger(__name__)
@@ -156,10 +156,16 @@ def _places(turn: Round, board: Board, rows: Sequence[Ranked], policy: Policy) -
 
 def _rows(board: Board, version: str) -> list[Ranked]:
     columns = ("id", "evaluation_id", "submission_id", "value", "ci_low", "ci_high", "submitted_at", "reason")
-    owner = ("submission__user_id", "submission__user__is_system")
+    owner = ("submission__user_id", "submission__team_id", "submission__user__is_system")
     found = Standing.objects.filter(board=board, track_version=version).order_by().values_list(*columns, *owner, *RANKS)
     return [
-        Ranked(row[0], row[1], Contender(Entry(*row[2:8]), None if row[9] else row[8]), row[10:]) for row in found.iterator()
+        Ranked(
+            row[0],
+            row[1],
+            Contender(Entry(*row[2:8]), whose(user_id=row[8], team_id=row[9], is_system=row[10])),
+            row[11:],
+        )
+        for row in found.iterator()
     ]
 
 
