@@ -205,23 +205,27 @@ class Participation(models.Model):
 
 
 class QuotaUse(models.Model):
-    """How many submissions a competitor, a person or a team, has spent on a board in one period ("2026-11-21" or "total").
-    Changed only by `boards.quota`, with one conditional UPDATE."""
+    """How many submissions a person has spent on a board in one period ("2026-11-21" or "total"). Changed only by
+    `boards.quota`, with one conditional UPDATE."""
 
     board = models.ForeignKey(Board, on_delete=models.CASCADE, related_name="+")
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.CASCADE, related_name="+")
-    team = models.ForeignKey(Team, null=True, on_delete=models.CASCADE, related_name="+")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    period = models.CharField(max_length=10)
+    used = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["board", "user", "period"], name="one_quota_row_per_period")]
+
+
+class TeamQuotaUse(models.Model):
+    """The same for a team."""
+
+    board = models.ForeignKey(Board, on_delete=models.CASCADE, related_name="+")
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="+")
     period = models.CharField(max_length=10)
     used = models.PositiveIntegerField(default=0)
 
     class Meta:
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["board", "user", "period"], name="one_quota_row_per_period"),
-            models.UniqueConstraint(
-                fields=["board", "team", "period"], condition=Q(team__isnull=False), name="one_quota_row_per_team_and_period"
-            ),
-            models.CheckConstraint(
-                condition=Q(user__isnull=False, team=None) | Q(user=None, team__isnull=False),
-                name="quota_of_a_person_or_a_team",
-            ),
+            models.UniqueConstraint(fields=["board", "team", "period"], name="one_quota_row_per_team_and_period")
         ]

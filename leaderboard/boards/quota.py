@@ -7,15 +7,15 @@ counts the evaluations that this transaction queues."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from django.db import transaction
 from django.db.models import F, QuerySet
 
 from leaderboard.accounts.models import Team, User
-from leaderboard.boards.models import Board, QuotaUse
+from leaderboard.boards.models import Board, QuotaUse, TeamQuotaUse
 from leaderboard.evaluations.models import FINAL_STATES, Evaluation, State
 from leaderboard.refusals import QuotaSpent
 from leaderboard.submissions.models import Submission
@@ -63,8 +63,7 @@ def charge(board: Board, user: User, *, now: datetime, team: Team | None = None)
     if user.is_system:
         return []
     limits = {_day(now): board.daily_quota, TOTAL: board.total_quota}
-    owner: dict[str, Any] = {"team": team} if team else {"user": user}
-    QuotaUse.objects.bulk_create([QuotaUse(board=board, period=period, **owner) for period in limits], ignore_conflicts=True)
+    _make_rows(board, user, team, periods=limits)
     for period, limit in limits.items():
         if not _take(_uses(board, user, team).filter(period=period), limit=limit):
             raise _spent(board, period=period, now=now)
@@ -88,9 +87,8 @@ def refund(submission: Submission) -> bool:
         )
         if not row.charged_periods:
             return False
-        owner = {"team_id": row.team_id} if row.team_id else {"user_id": row.user_id}
-        for period in row.charged_periods:
-            QuotaUse.objects.filter(board_id=row.board_id, period=period, used__gt=0, **owner).update(used=F("used") - 1)
+        uses = _uses(row.board, row.user, row.team)
+        uses.filter(period__in=row.charged_periods, used__gt=0).update(used=F("used") - 1)
         Submission.objects.filter(pk=row.pk).update(charged_periods=[])
     submission.charged_periods = []
     return True
@@ -106,12 +104,22 @@ def _day(now: datetime) -> str:
     return f"{now.astimezone(UTC):%Y-%m-%d}"
 
 
-def _uses(board: Board, user: User, team: Team | None) -> QuerySet[QuotaUse]:
-    rows = QuotaUse.objects.filter(board=board)
-    return rows.filter(team=team) if team else rows.filter(user=user)
+def _make_rows(board: Board, user: User, team: Team | None, *, periods: Iterable[str]) -> None:
+    if team:
+        teams = [TeamQuotaUse(board=board, team=team, period=period) for period in periods]
+        TeamQuotaUse.objects.bulk_create(teams, ignore_conflicts=True)
+    else:
+        people = [QuotaUse(board=board, user=user, period=period) for period in periods]
+        QuotaUse.objects.bulk_create(people, ignore_conflicts=True)
 
 
-def _take(row: QuerySet[QuotaUse], *, limit: int | None) -> bool:
+def _uses(board: Board, user: User, team: Team | None) -> QuerySet[QuotaUse] | QuerySet[TeamQuotaUse]:
+    if team:
+        return TeamQuotaUse.objects.filter(board=board, team=team)
+    return QuotaUse.objects.filter(board=board, user=user)
+
+
+def _take(row: QuerySet[QuotaUse] | QuerySet[TeamQuotaUse], *, limit: int | None) -> bool:
     if limit is not None:
         row = row.filter(used__lt=limit)
     return row.update(used=F("used") + 1) == 1

@@ -91,7 +91,7 @@ def standings_of(
     as_of:    standings as they were then: the newest evaluation of each submission that had finished, under the track
               version of that time.
     kind:     only submissions of this kind, and the baselines, which are always shown.
-    best_per: "competitor" keeps the best row of each person or team (the system's entrants stay, each); None: as the board counts.
+    best_per: "competitor" keeps the best row of each person or team, and each of the system's; None: as the board counts.
     version:  a track version; None: the current one (or that of `as_of`). Versions are never ranked together.
     slice:    the board of one slice: ranks and scores on it alone.
     viewer:   a visitor if None. Everybody sees names and scores of private submissions, but only those who answer for one

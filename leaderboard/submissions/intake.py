@@ -161,6 +161,8 @@ def _insert(order: _Order, entry: Entry, *, content_hash: str, received: storage
     team = lock_to_send(slug=order.team, user=order.user) if order.team else None
     enter(order.board, order.user, team)
     periods = charge(order.board, order.user, now=order.now, team=team)
+    if team:
+        _refuse_duplicate(order, content_hash)  # for a person, the database refuses it
     submission = Submission.objects.create(
         **asdict(entry),
         board=order.board,

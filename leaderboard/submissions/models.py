@@ -69,15 +69,9 @@ class Submission(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["-created_at", "-id"], name="submission_newest"),
             models.Index(fields=["user", "-created_at"], name="submission_of_user"),
-            models.Index(fields=["team", "-created_at"], condition=models.Q(team__isnull=False), name="submission_of_team"),
         ]
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["board", "user", "content_hash"], name="one_submission_per_content"),
-            models.UniqueConstraint(
-                fields=["board", "team", "content_hash"],
-                condition=models.Q(team__isnull=False),
-                name="one_submission_per_content_of_a_team",
-            ),
+            models.UniqueConstraint(fields=["board", "user", "content_hash"], name="one_submission_per_content")
         ]
 
     def __str__(self) -> str:

@@ -1,5 +1,6 @@
 """What a migration must not do while the release back still runs: the rule "expand now, contract a release later" as a function
-over Django's migration graph. released.json names the last migrations of the release back; what comes after is checked."""
+over Django's migration graph. released.json names the last migrations of the release back; what comes after is checked,
+and null stands for an app that the release back does not have."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ from django.db.models import NOT_PROVIDED
 
 from leaderboard.operations.schema_changes import AddIndexConcurrently, AddUniqueConcurrently
 
-RELEASED: dict[str, str] = json.loads((Path(__file__).parent / "released.json").read_text())
+RELEASED: dict[str, str | None] = json.loads((Path(__file__).parent / "released.json").read_text())
 HARMLESS = (
     operations.CreateModel,
     operations.AlterModelOptions,
@@ -31,7 +32,7 @@ HARMLESS = (
 
 
 def released_nodes() -> list[tuple[str, str]]:
-    return list(RELEASED.items())
+    return [(app, name) for app, name in RELEASED.items() if name is not None]
 
 
 def objections(loader: MigrationLoader, *, released: list[tuple[str, str]]) -> list[str]:
