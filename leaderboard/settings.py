@@ -143,7 +143,7 @@ MAX_ARTIFACT_BYTES = env.int("MAX_ARTIFACT_BYTES", 200 * 2**20)
 FULL_DATA_DIR = env.str("FULL_DATA_DIR", "")
 
 # --- accounts
-BOARD_CREATION = one_of(env, "BOARD_CREATION", ("administrators", "everybody"))
+BOARD_CREATION = env.one_of("BOARD_CREATION", ("administrators", "everybody"))
 AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend", "allauth.account.auth_backends.AuthenticationBackend"]
 _VALIDATORS = "django.contrib.auth.password_validation"
 AUTH_PASSWORD_VALIDATORS = [

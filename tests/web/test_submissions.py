@@ -197,7 +197,7 @@ def test_evaluating_what_runs_already_is_a_message(as_user, running):
 def test_others_may_do_neither(as_other, queued, action):
     response = as_other.post(f"{path_of(queued)}{action}/")
     assert response.status_code == 403
-    assert "only its owner" in response.content.decode().lower()
+    assert "only its competitor" in response.content.decode().lower()
     assert Evaluation.objects.get().state == State.QUEUED
 
 

@@ -17,7 +17,7 @@ from leaderboard.api.rendering import FileRenderer, StrictJSONRenderer, TextRend
 from leaderboard.api.strict import Strict
 from leaderboard.api.views.base import ApiView
 from leaderboard.evaluations.models import Evaluation
-from leaderboard.refusals import NotAllowed, NotFound
+from leaderboard.refusals import NotFound
 from leaderboard.submissions import storage
 from leaderboard.submissions.models import Submission
 
@@ -74,10 +74,9 @@ class ArtifactView(ApiView):
         operation_id="getArtifact", tags=["files"], responses={(200, "application/octet-stream"): OpenApiTypes.BINARY}
     )
     def get(self, request: Request, submission_id: UUID) -> HttpResponseBase:
-        """The file that was sent, as it was sent: for its owner, the host of the board, and administrators."""
+        """The file that was sent, as it was sent: for its competitor, the hosts of the board, and administrators."""
         submission = permissions.get_submission(submission_id, request.user)
-        if not permissions.may_read_artifact(request.user, submission):
-            raise NotAllowed("only its owner, the host of its board and administrators may read the file of a submission")
+        permissions.check_may_read_artifact(request.user, submission)
         if submission.artifact_id is None:
             raise NotFound("this submission is a config: it has no file")
         return attachment(request, sha256=submission.artifact_id, filename=submission.filename or "artifact")
@@ -86,8 +85,7 @@ class ArtifactView(ApiView):
 def readable(submission_id: UUID, request: Request) -> Submission:
     """The submission, whose details the caller may read. Raises NotFound or NotAllowed."""
     submission = permissions.get_submission(submission_id, request.user)
-    if not permissions.may_read_details(request.user, submission):
-        raise NotAllowed("the details of this submission are private")
+    permissions.check_may_read_details(request.user, submission)
     return submission
 
 
