@@ -1,11 +1,15 @@
-"""Secrets of an embedded server: made once, kept in its state folder, readable by its user only."""
+"""Secrets of an embedded server, made once and kept in its state folder; and the encryption of secrets in the database."""
 
 from __future__ import annotations
 
+import base64
 import os
 import secrets
 from pathlib import Path
 
+from cryptography.fernet import Fernet
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.core.exceptions import ImproperlyConfigured
 
 
@@ -28,3 +32,18 @@ def kept_secret(name: str, *, folder: Path, allowed: bool, variable: str) -> str
         finally:
             draft.unlink()
     return path.read_text()
+
+
+def encrypted(text: str, *, key: str, purpose: str) -> str:
+    """Fernet (AES-128-CBC and HMAC-SHA256) under a key derived from the server's for this purpose alone."""
+    return _cipher(key, purpose).encrypt(text.encode()).decode()
+
+
+def decrypted(text: str, *, key: str, purpose: str) -> str:
+    """The inverse. Raises cryptography's InvalidToken under another key or purpose."""
+    return _cipher(key, purpose).decrypt(text.encode()).decode()
+
+
+def _cipher(key: str, purpose: str) -> Fernet:
+    derive = HKDF(algorithm=SHA256(), length=32, salt=None, info=f"standings {purpose}".encode())
+    return Fernet(base64.urlsafe_b64encode(derive.derive(key.encode())))

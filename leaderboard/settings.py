@@ -62,6 +62,7 @@ INSTALLED_APPS = [
     "leaderboard.evaluations",
     "leaderboard.standings",
     "leaderboard.claims",
+    "leaderboard.webhooks",
     "leaderboard.operations",
     "leaderboard.api",
 ]
@@ -235,6 +236,10 @@ CONTENT_SECURITY_POLICY = {
         "frame-ancestors": ["'none'"],
     }
 }
+
+# --- webhooks: public addresses by https, unless the operator opens more
+WEBHOOKS_BY_HTTP = env.bool("WEBHOOKS_BY_HTTP", False)
+WEBHOOK_NETWORKS = env.list("WEBHOOK_NETWORKS", default=[])
 
 # --- the life of an evaluation, in seconds
 LEASE_SECONDS = env.float("LEASE_SECONDS", 15.0)

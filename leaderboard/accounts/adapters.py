@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.mfa.adapter import DefaultMFAAdapter
-from cryptography.fernet import Fernet
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 from django.http import HttpRequest
 
+from leaderboard.secrets import decrypted, encrypted
 from leaderboard.throttling import caller_address
 
 
@@ -37,14 +33,9 @@ class TwoFactorAdapter(DefaultMFAAdapter):
         return "Standings"
 
     def encrypt(self, text: str) -> str:
-        """Fernet: AES-128-CBC and HMAC-SHA256."""
-        return _cipher().encrypt(text.encode()).decode()
+        """Into the database."""
+        return encrypted(text, key=settings.SECRET_KEY, purpose="second factors")
 
     def decrypt(self, encrypted_text: str) -> str:
         """The inverse. Raises cryptography's InvalidToken under another SECRET_KEY."""
-        return _cipher().decrypt(encrypted_text.encode()).decode()
-
-
-def _cipher() -> Fernet:
-    derive = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"standings two-factor secrets")
-    return Fernet(base64.urlsafe_b64encode(derive.derive(settings.SECRET_KEY.encode())))
+        return decrypted(encrypted_text, key=settings.SECRET_KEY, purpose="second factors")

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
-from leaderboard.api.views import account, base, boards, catalogue, claims, comparisons, documentation, files, submissions
+from leaderboard.api.views import (
+    account,
+    base,
+    boards,
+    catalogue,
+    claims,
+    comparisons,
+    documentation,
+    files,
+    submissions,
+    webhooks,
+)
 
 app_name = "api"
 
@@ -32,6 +43,9 @@ version_1: list[URLPattern | URLResolver] = [
     path("me/", account.MeView.as_view(), name="me"),
     path("tokens/", account.TokensView.as_view(), name="tokens"),
     re_path(r"^tokens/(?P<token_id>[0-9a-f]{32})/$", account.TokenView.as_view(), name="token"),
+    path("webhooks/", webhooks.WebhooksView.as_view(), name="webhooks"),
+    path("webhooks/<uuid:webhook_id>/", webhooks.WebhookView.as_view(), name="webhook"),
+    path("webhooks/<uuid:webhook_id>/ping/", webhooks.PingView.as_view(), name="webhook-ping"),
     path("schema/", documentation.SchemaView.as_view(), name="schema"),
     re_path(r"^.*$", base.NoSuchRoute.as_view(), name="nothing"),
 ]

@@ -88,6 +88,7 @@ class Evaluation(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["pool", "priority", "id"], condition=Q(state=State.QUEUED), name="evaluation_queue"),
             models.Index(fields=["lease_expires_at"], condition=Q(state=State.RUNNING), name="evaluation_leases"),
+            models.Index(fields=["finished_at"], condition=Q(finished_at__isnull=False), name="evaluation_finished"),
         ]
 
 

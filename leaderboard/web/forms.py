@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, cast
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -17,6 +17,7 @@ from leaderboard.boards.models import ReferenceModel, Track
 from leaderboard.refusals import FieldError, Refusal
 from leaderboard.submissions.models import Submission
 from leaderboard.web import schema_fields
+from leaderboard.webhooks.outgoing import LONGEST_URL
 
 CONFIG = "config."
 EXPECTED_FILES = {
@@ -185,6 +186,18 @@ class TokenForm(RefusableForm):
     def field_of(self, path: str) -> str | None:
         """The lifetime is typed in days."""
         return "days" if path == "lifetime" else super().field_of(path)
+
+
+class WebhookForm(RefusableForm):
+    """A new webhook. boards: (slug, title) of those that the person hosts."""
+
+    url = forms.CharField(max_length=LONGEST_URL, label="Address", help_text="A public address that begins with https://.")
+    board = forms.ChoiceField(required=False, label="Tell of")
+
+    def __init__(self, *args: Any, boards: Sequence[tuple[str, str]] = (), **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = cast("forms.ChoiceField", self.fields["board"])
+        field.choices = [("", "My submissions, and my teams'"), *((slug, f"All of {title}") for slug, title in boards)]
 
 
 def _slice_label(each: Mapping[str, Any]) -> str:

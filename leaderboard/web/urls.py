@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from leaderboard.web.views import account, boards, comparisons, papers, submissions, submit
+from leaderboard.web.views import account, boards, comparisons, papers, submissions, submit, webhooks
 
 urlpatterns = [
     path("", boards.home, name="home"),
@@ -20,4 +20,7 @@ urlpatterns = [
     path("compare/", comparisons.comparison, name="compare"),
     path("account/", account.account, name="account"),
     path("account/tokens/revoke/", account.revoke_token, name="token-revoke"),
+    path("account/webhooks/", webhooks.webhooks, name="webhooks"),
+    path("account/webhooks/<uuid:pk>/ping/", webhooks.ping, name="webhook-ping"),
+    path("account/webhooks/<uuid:pk>/remove/", webhooks.remove, name="webhook-remove"),
 ]

@@ -42,6 +42,11 @@ PRIVATE = {
     ("tokens", "GET"): (401, 200, 200, 200, 200),
     ("tokens", "POST"): (401, 400, 400, 400, 400),  # an empty body
     ("token", "DELETE"): (401, 404, 204, 404, 404),
+    ("webhooks", "GET"): (401, 200, 200, 200, 200),
+    ("webhooks", "POST"): (401, 400, 400, 400, 400),  # an empty body
+    ("webhook", "GET"): (401, 404, 404, 404, 404),  # nobody's
+    ("webhook", "DELETE"): (401, 404, 404, 404, 404),
+    ("webhook-ping", "POST"): (401, 404, 404, 404, 404),
     ("schema", "GET"): EVERYBODY,
 }
 # The same on an open board, about a public submission, where that differs
@@ -82,6 +87,7 @@ def path_of(user):
         claim = Claim.objects.create(board=submission.board, statement="Nothing is lost.", check_text="accuracy(logistic) >= 0")
         Paper.objects.get_or_create(pk="000-001", defaults={"title": "A paper", "system": "A", "status": "planned"})
         values = {"slug": slug, "name": "logistic", "submission_id": submission.pk, "token_id": token_id(token)}
+        values |= {"webhook_id": "00000000-0000-4000-8000-000000000000"}
         values |= {"claim_id": claim.pk, "paper_id": "000-001"}
         from django.urls import reverse
 

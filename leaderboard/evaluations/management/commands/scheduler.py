@@ -10,12 +10,13 @@ from django.core.management.base import BaseCommand
 
 from leaderboard.claims import judging
 from leaderboard.evaluations import scheduler
+from leaderboard.webhooks import calling
 
 
 class Command(BaseCommand):
     """Until SIGTERM or Ctrl-C."""
 
-    help = "Reaps expired leases, sends lost wake-ups again, and has claims judged. Several may run."
+    help = "Reaps expired leases, sends lost wake-ups again, has claims judged, calls webhooks. Several may run."
 
     requires_system_checks = ()  # they import every page and form, which a scheduler does not have
 
@@ -24,7 +25,7 @@ class Command(BaseCommand):
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
-        # Beside the loop: judging claims takes seconds, and leases expire meanwhile.
-        claims = threading.Thread(target=judging.keep_up, kwargs={"stop": stop}, name="claims", daemon=True)
-        claims.start()
+        # Beside the loop: judging claims and calling webhooks take seconds, and leases expire meanwhile.
+        for beside in (judging, calling):
+            threading.Thread(target=beside.keep_up, kwargs={"stop": stop}, name=beside.__name__, daemon=True).start()
         scheduler.run(stop=stop)
