@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from leaderboard.api.strict import Strict
@@ -40,9 +43,10 @@ class WebhookDetailSerializer(WebhookSerializer):
 
     deliveries = serializers.SerializerMethodField()
 
-    def get_deliveries(self, webhook: Webhook) -> list[DeliverySerializer]:
+    @extend_schema_field(DeliverySerializer(many=True))
+    def get_deliveries(self, webhook: Webhook) -> Any:
         """Newest first."""
-        return DeliverySerializer(webhook.deliveries.select_related("evaluation")[:SHOWN], many=True).data  # type: ignore[return-value]  # spectacular reads the annotation
+        return DeliverySerializer(webhook.deliveries.select_related("evaluation")[:SHOWN], many=True).data
 
 
 class NewWebhookSerializer(WebhookSerializer):
