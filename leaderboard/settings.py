@@ -6,6 +6,7 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
+from evaluators import limits
 from leaderboard.environment import Env
 from leaderboard.secrets import kept_secret
 
@@ -140,7 +141,7 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
-MAX_ARTIFACT_BYTES = env.int("MAX_ARTIFACT_BYTES", 200 * 2**20)
+MAX_ARTIFACT_BYTES = limits.MAX_ARTIFACT_BYTES
 FULL_DATA_DIR = env.str("FULL_DATA_DIR", "")
 
 # --- accounts

@@ -11,13 +11,13 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from evaluators import limits
 from evaluators.columns import Array
 from evaluators.data.arrays import raw_bytes
 from evaluators.failures import FailureCode
 
 MAGIC = b"STN1"
 PREFIX = struct.Struct("<4sI")
-MAX_HEADER = 1 << 18
 CHUNK = 1 << 20
 
 Dtype = Literal[
@@ -132,7 +132,7 @@ class AnswerReader:
 
     def _announced(self) -> int:
         magic, length = PREFIX.unpack_from(self._text)
-        if magic != MAGIC or not 0 < length <= MAX_HEADER:
+        if magic != MAGIC or not 0 < length <= limits.MAX_ANSWER_HEADER_BYTES:
             raise BrokenAnswerError("the answer does not begin with a header")
         return int(length)
 

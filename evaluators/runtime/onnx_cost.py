@@ -27,7 +27,10 @@ FREE = frozenset(
 
 def count_cost(model: onnx.ModelProto) -> dict[str, float]:
     """`params` and `macs` of the model."""
-    return {"params": float(_params(model)), "macs": _macs(model)}
+    try:
+        return {"params": float(_params(model)), "macs": _macs(model)}
+    except OverflowError:  # declared sizes beyond any machine's
+        return {"params": math.nan, "macs": math.nan}
 
 
 def _params(model: onnx.ModelProto) -> int:

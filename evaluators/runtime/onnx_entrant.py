@@ -12,13 +12,13 @@ import onnx
 import torch
 from torch import Tensor
 
+from evaluators import limits
 from evaluators.columns import Array
 from evaluators.failures import EvaluationFailure, FailureCode
 from evaluators.runtime.onnx_cost import count_cost
 from evaluators.track import OnnxContract, TensorSpec
 from reference_models.inputs import Labelled, Report
 
-DOMAINS = {"", "ai.onnx", "ai.onnx.ml"}
 ORT_TYPES = {"float16": "tensor(float16)", "float32": "tensor(float)", "float64": "tensor(double)", "int64": "tensor(int64)"}
 DTYPES = {name: dtype for dtype, name in ORT_TYPES.items()}
 SUM_TOLERANCE = 1e-3
@@ -43,6 +43,7 @@ def _invalid(message: str) -> EvaluationFailure:
 def open_session(raw: memoryview, contract: OnnxContract, *, batch: int) -> OnnxSession:
     """Parse, check and load the file. Raises EvaluationFailure(INVALID_ARTIFACT)."""
     model = _parse(raw)
+    _check_size(model)
     opset = _check_operators(model, contract)
     _check_self_contained(model)
     session = _load(raw)
@@ -61,10 +62,34 @@ def _parse(raw: memoryview) -> onnx.ModelProto:
     return model
 
 
+def _check_size(model: onnx.ModelProto) -> None:
+    """Counts within the limits, and no functions: inlined into each other, a few of them are any number of nodes."""
+    if model.functions:
+        raise _invalid("the model defines functions of its own: inline them (onnx.inliner.inline_local_functions)")
+    graphs = list(_graphs(model.graph))
+    for what, count, most in (
+        ("nodes", sum(len(graph.node) for graph in graphs), limits.MAX_ONNX_NODES),
+        ("initializers", sum(len(graph.initializer) for graph in graphs), limits.MAX_ONNX_INITIALIZERS),
+    ):
+        if count > most:
+            raise _invalid(f"the model has {count} {what}, at most {most} are taken")
+
+
+def _graphs(graph: onnx.GraphProto, *, level: int = 1) -> Iterator[onnx.GraphProto]:
+    """The graph and all graphs within it."""
+    if level > limits.MAX_ONNX_NESTING:
+        raise _invalid(f"the model nests graphs more than {limits.MAX_ONNX_NESTING} levels deep")
+    yield graph
+    for node in graph.node:
+        for attribute in node.attribute:
+            for inner in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
+                yield from _graphs(inner, level=level + 1)
+
+
 def _check_operators(model: onnx.ModelProto, contract: OnnxContract) -> int:
     """The opset of the standard operators, after a look at the domains."""
     versions = {entry.domain: entry.version for entry in model.opset_import}
-    strange = {node.domain for node in _nodes(model.graph)} - DOMAINS
+    strange = {node.domain for graph in _graphs(model.graph) for node in graph.node} - limits.ONNX_DOMAINS
     if strange:
         raise _invalid(
             f"the model uses operators of {', '.join(sorted(strange))}: only those of ai.onnx and ai.onnx.ml can run"
@@ -72,24 +97,27 @@ def _check_operators(model: onnx.ModelProto, contract: OnnxContract) -> int:
     opset = versions.get("", versions.get("ai.onnx", 0))
     if opset < contract.opset_min:
         raise _invalid(f"the model has opset {opset}: export with opset {contract.opset_min} or newer")
+    if opset > limits.MAX_ONNX_OPSET:
+        raise _invalid(f"the model has opset {opset}: export with opset {limits.MAX_ONNX_OPSET} or older")
     return int(opset)
 
 
-def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
-    for node in graph.node:
-        yield node
-        for attribute in node.attribute:
-            for inner in (attribute.g, *attribute.graphs):
-                yield from _nodes(inner)
-
-
 def _check_self_contained(model: onnx.ModelProto) -> None:
-    tensors = [*model.graph.initializer]
-    for node in _nodes(model.graph):
-        for attribute in node.attribute:
-            tensors += [attribute.t, *attribute.tensors, *attribute.g.initializer]
-    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in tensors):
+    if any(tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data for tensor in _tensors(model.graph)):
         raise _invalid("the model keeps weights in another file: save it as a single file, without external data")
+
+
+def _tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
+    """Every tensor of the graph and of the graphs within it, wherever it is kept."""
+    for inner in _graphs(graph):
+        attributes = [attribute for node in inner.node for attribute in node.attribute]
+        sparse = [
+            *inner.sparse_initializer,
+            *(one for each in attributes for one in (each.sparse_tensor, *each.sparse_tensors)),
+        ]
+        yield from inner.initializer
+        yield from (tensor for each in attributes for tensor in (each.t, *each.tensors))
+        yield from (tensor for each in sparse for tensor in (each.values, each.indices))
 
 
 def _load(raw: memoryview) -> Any:

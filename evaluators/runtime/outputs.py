@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from evaluators import limits
 from evaluators.columns import Array
 from evaluators.failures import EvaluationFailure, FailureCode
 from evaluators.runtime.framing import ArrayHeader, Header
@@ -15,6 +16,9 @@ from evaluators.track import Output
 
 def check_header(header: Header, wanted: Mapping[str, Output]) -> None:
     """Names, dtypes and shapes, before a byte of the arrays is read. Raises EvaluationFailure(WRONG_OUTPUT)."""
+    announced = sum(array.bytes for array in header.arrays)
+    if announced > limits.MAX_ANSWER_BYTES:
+        raise _wrong(f"the answer has {announced} bytes, at most {limits.MAX_ANSWER_BYTES} are taken")
     got = {array.name: array for array in header.arrays}
     if len(got) != len(header.arrays):
         raise _wrong("an output has the same name twice")

@@ -5,15 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
+from evaluators import limits
 from evaluators.columns import Array
 from evaluators.failures import EvaluationFailure, FailureCode
 
 FORMATS = "npz, npy, csv or parquet"
-MAX_UNPACKED = 1 << 30
+WIDEST_NUMBER = 8  # bytes
 
 
 def read_predictions(raw: memoryview) -> dict[str, Array]:
@@ -39,9 +40,11 @@ def _refuse(problem: str) -> EvaluationFailure:
 def _npz(raw: memoryview) -> dict[str, Array]:
     try:
         with zipfile.ZipFile(io.BytesIO(raw)) as archive:
-            if sum(entry.file_size for entry in archive.infolist()) > MAX_UNPACKED:
-                raise _refuse(f"the archive unpacks to more than {MAX_UNPACKED >> 20} MB")
-        with np.load(io.BytesIO(raw), allow_pickle=False) as loaded:
+            entries = archive.infolist()
+        if len(entries) > limits.MAX_ARRAYS:
+            raise _refuse(f"the archive holds {len(entries)} arrays, at most {limits.MAX_ARRAYS} are taken")
+        _check_unpacked("archive", sum(entry.file_size for entry in entries))
+        with np.load(io.BytesIO(raw), allow_pickle=False, max_header_size=limits.MAX_ARRAY_HEADER_BYTES) as loaded:
             return {name: loaded[name] for name in loaded.files}
     except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
         raise _refuse(f"the npz file cannot be read ({_short(error)})") from None
@@ -49,7 +52,7 @@ def _npz(raw: memoryview) -> dict[str, Array]:
 
 def _npy(raw: memoryview) -> dict[str, Array]:
     try:
-        return {"predictions": np.load(io.BytesIO(raw), allow_pickle=False)}
+        return {"predictions": np.load(io.BytesIO(raw), allow_pickle=False, max_header_size=limits.MAX_ARRAY_HEADER_BYTES)}
     except (ValueError, OSError, EOFError) as error:
         raise _refuse(f"the npy file cannot be read ({_short(error)})") from None
 
@@ -57,13 +60,31 @@ def _npy(raw: memoryview) -> dict[str, Array]:
 def _csv(raw: memoryview) -> dict[str, Array]:
     """A header of names, then rows of numbers."""
     try:
-        rows = list(csv.reader(io.StringIO(bytes(raw).decode("utf-8-sig")), strict=True))
+        rows = _rows(csv.reader(io.StringIO(bytes(raw).decode("utf-8-sig")), strict=True))
     except (UnicodeDecodeError, csv.Error):
         raise _refuse("the file is none of the formats that we know") from None
-    rows = [row for row in rows if row]
     if len(rows) < 2 or any(len(row) != len(rows[0]) for row in rows):
         raise _refuse("the csv file needs a header and rows of the same length")
     return {name.strip(): _numbers(name, [row[i] for row in rows[1:]]) for i, name in enumerate(rows[0])}
+
+
+def _rows(reader: Iterable[list[str]]) -> list[list[str]]:
+    """The rows that are not empty, counted as they come."""
+    rows, cells = [], 0
+    for row in reader:
+        cells += len(row)
+        if len(row) > limits.MAX_CSV_COLUMNS:
+            raise _refuse(f"the csv file has {len(row)} columns, at most {limits.MAX_CSV_COLUMNS} are taken")
+        if cells > limits.MAX_CSV_CELLS:
+            raise _refuse(f"the csv file has more than {limits.MAX_CSV_CELLS} cells, which an npz file holds in less room")
+        if row:
+            rows.append(row)
+    return rows
+
+
+def _check_unpacked(what: str, size: int) -> None:
+    if size > limits.MAX_UNPACKED_BYTES:
+        raise _refuse(f"the {what} unpacks to more than {limits.MAX_UNPACKED_BYTES} bytes")
 
 
 def _numbers(name: str, cells: list[str]) -> Array:
@@ -81,7 +102,13 @@ def _parquet(raw: memoryview) -> dict[str, Array]:
     except ModuleNotFoundError:
         raise _refuse("this server cannot read parquet (pyarrow is not installed)") from None
     try:
-        table = pyarrow.parquet.read_table(pyarrow.BufferReader(bytes(raw)), use_threads=False)
+        source = pyarrow.BufferReader(bytes(raw))
+        kept = pyarrow.parquet.read_metadata(source)
+        if kept.num_columns > limits.MAX_CSV_COLUMNS:
+            raise _refuse(f"the parquet file has {kept.num_columns} columns, at most {limits.MAX_CSV_COLUMNS} are taken")
+        # A column of one repeated number is a few bytes for any number of rows.
+        _check_unpacked("parquet file", kept.num_rows * kept.num_columns * WIDEST_NUMBER)
+        table = pyarrow.parquet.read_table(source, use_threads=False)
         return {name: table.column(name).to_numpy(zero_copy_only=False) for name in table.column_names}
     except (pyarrow.ArrowException, ValueError, OSError) as error:
         raise _refuse(f"the parquet file cannot be read ({_short(error)})") from None

@@ -10,11 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from evaluators import limits
 from evaluators.runtime import landlock, namespaces, seccomp, syscalls
 
 OWN_USERS = range(1_900_000_000, 2_000_000_000)  # ids that no system hands out
-DESCRIPTORS = 64
-SPARE_THREADS = 8
 ADDRESS_SPACE_SLACK = 4 << 30  # reserved, never written: thread arenas and stacks
 ACTIVE = "active"
 
@@ -114,9 +113,11 @@ def _limit_resources(rules: Rules) -> None:
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_MEMLOCK, 0)
     _limit(resource.RLIMIT_MSGQUEUE, 0)
-    _limit(resource.RLIMIT_NOFILE, DESCRIPTORS)
+    _limit(resource.RLIMIT_NOFILE, limits.MAX_DESCRIPTORS)
     if rules.own_user is not None and not rules.weak:
-        _limit(resource.RLIMIT_NPROC, rules.threads + SPARE_THREADS)  # counts the processes of this user id: ours alone
+        _limit(
+            resource.RLIMIT_NPROC, rules.threads + limits.MAX_THREADS_BESIDE
+        )  # counts the processes of this user id: ours alone
     if rules.cpu_s is not None:
         _limit(resource.RLIMIT_CPU, int(resource.getrusage(resource.RUSAGE_SELF).ru_utime) + rules.cpu_s)
 

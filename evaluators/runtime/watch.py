@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from evaluators import limits
 from evaluators.columns import Array
 from evaluators.failures import EvaluationCancelled, EvaluationFailure, FailureCode
 from evaluators.runtime.framing import AnswerReader, BrokenAnswerError, Header
@@ -22,7 +23,8 @@ from evaluators.runtime.zygote_process import ZygoteGoneError, ZygoteProcess
 
 TICK_S = 0.05  # how soon a cancellation or a memory limit is noticed
 REAP_S = 30.0
-LOG_HEAD, LOG_TAIL = 48 << 10, 16 << 10
+NOTICE_BYTES = 128
+LOG_HEAD, LOG_TAIL = limits.MAX_LOG_BYTES * 3 // 4 - NOTICE_BYTES, limits.MAX_LOG_BYTES // 4
 PIPE_BYTES = 1 << 20
 PIECE = 1 << 16
 MAX_PROGRESS_LINE = 64

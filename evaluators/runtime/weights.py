@@ -9,6 +9,7 @@ import safetensors
 import safetensors.torch
 from torch import Tensor
 
+from evaluators import limits
 from evaluators.failures import EvaluationFailure, FailureCode
 from reference_models.inputs import Labelled, Report
 
@@ -18,14 +19,23 @@ PICKLE_BEGINNINGS = b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03
 def read_safetensors(raw: memoryview) -> dict[str, Tensor]:
     """All tensors of the file, by name."""
     if bytes(raw[:4]).startswith(PICKLE_BEGINNINGS):
-        raise EvaluationFailure(
-            FailureCode.INVALID_ARTIFACT,
-            "the file is a pickle or a zip archive, which can run code: save the state dict with safetensors.torch.save_file",
+        raise _invalid(
+            "the file is a pickle or a zip archive, which can run code: save the state dict with safetensors.torch.save_file"
         )
+    length = int.from_bytes(raw[:8], "little")
+    if limits.MAX_TENSOR_HEADER_BYTES < length <= len(raw):
+        raise _invalid(f"the file's header has {length} bytes, at most {limits.MAX_TENSOR_HEADER_BYTES} are taken")
     try:
-        return safetensors.torch.load(bytes(raw))
+        tensors: dict[str, Tensor] = safetensors.torch.load(bytes(raw))
     except (safetensors.SafetensorError, ValueError, KeyError) as error:
-        raise EvaluationFailure(FailureCode.INVALID_ARTIFACT, f"the file is not safetensors: {str(error)[:200]}") from None
+        raise _invalid(f"the file is not safetensors: {str(error)[:200]}") from None
+    if len(tensors) > limits.MAX_TENSORS:
+        raise _invalid(f"the file holds {len(tensors)} tensors, at most {limits.MAX_TENSORS} are taken")
+    return tensors
+
+
+def _invalid(message: str) -> EvaluationFailure:
+    return EvaluationFailure(FailureCode.INVALID_ARTIFACT, message)
 
 
 class WithWeights:

@@ -17,12 +17,22 @@ import sys
 import tempfile
 from pathlib import Path
 
+from evaluators import limits
 from evaluators.failures import EvaluationFailure, FailureCode
 from evaluators.runtime import numerics, orders, sandbox
 
 START_S = 120.0
 END_S = 5.0
-PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "LANG", "TMPDIR", "CUDA_HOME")
+PASSED_ON = (
+    "PATH",
+    "LD_LIBRARY_PATH",
+    "CUDA_VISIBLE_DEVICES",
+    "NVIDIA_VISIBLE_DEVICES",
+    "LANG",
+    "TMPDIR",
+    "CUDA_HOME",
+    *limits.SETTABLE,
+)
 
 
 class ZygoteGoneError(Exception):

@@ -11,11 +11,8 @@ from typing import IO, Any
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import JSONParser
 
+from evaluators import limits
 from leaderboard.refusals import TooLarge
-
-MAX_JSON_BYTES = 1 << 20
-MAX_DEPTH = 20
-MAX_DIGITS = 400
 
 
 class StrictJSONParser(JSONParser):
@@ -26,9 +23,9 @@ class StrictJSONParser(JSONParser):
     ) -> dict[str, Any]:
         """The document of the body, which must be an object."""
         del media_type, parser_context
-        raw = stream.read(MAX_JSON_BYTES + 1)
-        if len(raw) > MAX_JSON_BYTES:
-            raise TooLarge(f"A JSON body may have {MAX_JSON_BYTES} bytes; send files as multipart/form-data.")
+        raw = stream.read(limits.MAX_JSON_BYTES + 1)
+        if len(raw) > limits.MAX_JSON_BYTES:
+            raise TooLarge(f"A JSON body may have {limits.MAX_JSON_BYTES} bytes; send files as multipart/form-data.")
         try:
             document = strict_json(raw)
         except ValueError as error:
@@ -51,7 +48,7 @@ def strict_json(raw: bytes | str) -> Any:
     except json.JSONDecodeError as error:
         raise ValueError(f"{error.msg[0].lower()}{error.msg[1:]} at line {error.lineno}, column {error.colno}") from None
     except RecursionError:
-        raise ValueError(f"it is nested more than {MAX_DEPTH} levels deep") from None
+        raise ValueError(f"it is nested more than {limits.MAX_JSON_DEPTH} levels deep") from None
     _check(document)
     return document
 
@@ -68,8 +65,8 @@ def _finite(text: str) -> float:
 
 
 def _integer(text: str) -> int:
-    if len(text) > MAX_DIGITS:
-        raise ValueError(f"a number of {len(text)} digits is beyond what is read ({MAX_DIGITS})")
+    if len(text) > limits.MAX_JSON_DIGITS:
+        raise ValueError(f"a number of {len(text)} digits is beyond what is read ({limits.MAX_JSON_DIGITS})")
     return int(text)
 
 
@@ -87,8 +84,8 @@ def _check(document: Any) -> None:
     waiting = [(document, 1)]
     while waiting:
         value, depth = waiting.pop()
-        if depth > MAX_DEPTH:
-            raise ValueError(f"it is nested more than {MAX_DEPTH} levels deep")
+        if depth > limits.MAX_JSON_DEPTH:
+            raise ValueError(f"it is nested more than {limits.MAX_JSON_DEPTH} levels deep")
         if isinstance(value, str):
             _check_text(value)
         elif isinstance(value, dict):

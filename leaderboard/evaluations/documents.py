@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-LOG_CHARACTERS = 64 * 1024
+from evaluators import limits
 
 
 def plain_text(text: str) -> str:
@@ -26,8 +26,8 @@ def plain_json(value: Any) -> Any:
 
 
 def tail(log: str) -> str:
-    """The end of a log, where the error is: at most LOG_CHARACTERS, and a first line that says what was cut."""
-    if len(log) <= LOG_CHARACTERS:
+    """The end of a log, where the error is: at most limits.MAX_LOG_BYTES, and a first line that says what was cut."""
+    if len(log) <= limits.MAX_LOG_BYTES:
         return log
-    kept = log[-LOG_CHARACTERS:]
+    kept = log[-limits.MAX_LOG_BYTES :]
     return f"[{len(log) - len(kept)} characters before this were cut]\n{kept}"

@@ -14,12 +14,10 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
+from evaluators import limits
 from leaderboard.refusals import FieldError, InvalidSubmission
 
-MAX_BYTES = 32 * 1024
-MAX_DEPTH = 12
 MAX_ERRORS = 20
-MAX_INTEGER = 2**53  # beyond it JSON readers disagree on what the number is
 
 Schema = Mapping[str, Any]
 
@@ -41,14 +39,18 @@ def _unreadable(config: Any) -> list[FieldError]:
     if not isinstance(config, dict):
         return [FieldError("config", "wrong_type", f"a config is a JSON object, got {_type_name(config)}")]
     errors = list(islice(_unstorable(config, "config", depth=1), MAX_ERRORS))
-    if not errors and (size := len(json.dumps(config))) > MAX_BYTES:
-        errors.append(FieldError("config", "too_large", f"the config has {size} bytes as JSON, at most {MAX_BYTES} are taken"))
+    if not errors and (size := len(json.dumps(config))) > limits.MAX_CONFIG_BYTES:
+        errors.append(
+            FieldError(
+                "config", "too_large", f"the config has {size} bytes as JSON, at most {limits.MAX_CONFIG_BYTES} are taken"
+            )
+        )
     return errors
 
 
 def _unstorable(value: Any, where: str, *, depth: int) -> Iterator[FieldError]:
-    if depth > MAX_DEPTH:
-        yield FieldError(where, "too_deep", f"a config nests at most {MAX_DEPTH} levels")
+    if depth > limits.MAX_CONFIG_DEPTH:
+        yield FieldError(where, "too_deep", f"a config nests at most {limits.MAX_CONFIG_DEPTH} levels")
     elif isinstance(value, dict):
         for name, inner in value.items():
             yield from _unstorable_text(name, where)
@@ -60,7 +62,7 @@ def _unstorable(value: Any, where: str, *, depth: int) -> Iterator[FieldError]:
         yield from _unstorable_text(value, where)
     elif isinstance(value, float) and not math.isfinite(value):
         yield FieldError(where, "not_finite", f"{where} is {value}, but must be a finite number")
-    elif isinstance(value, int) and abs(value) > MAX_INTEGER:
+    elif isinstance(value, int) and abs(value) > limits.MAX_CONFIG_INTEGER:
         yield FieldError(where, "out_of_range", f"{where} is an integer beyond ±2^53")
     elif not isinstance(value, int | float | None):
         yield FieldError(where, "wrong_type", f"{where} is a {type(value).__name__}, which JSON does not have")

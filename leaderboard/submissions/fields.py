@@ -9,13 +9,12 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from evaluators import limits
 from leaderboard.boards.models import Board, ReferenceModel, Track
 from leaderboard.refusals import FieldError, InvalidSubmission
 from leaderboard.submissions.configs import complete_config
 from leaderboard.submissions.models import Submission
 
-MAX_NAME = 80
-MAX_DESCRIPTION = 4_000
 NEEDS_MODEL = frozenset({Submission.Kind.CONFIG, Submission.Kind.WEIGHTS})
 NEEDS_FILE = frozenset({Submission.Kind.WEIGHTS, Submission.Kind.ONNX, Submission.Kind.PREDICTIONS})
 
@@ -96,8 +95,8 @@ def _name(value: Any, faults: _Faults) -> str:
         faults.add("name", "required", "give the submission a name, by which people will find it on the board")
         return ""
     name = unicodedata.normalize("NFC", value.strip())
-    if len(name) > MAX_NAME:
-        faults.add("name", "too_long", f"the name has {len(name)} characters, at most {MAX_NAME} are taken")
+    if len(name) > limits.MAX_NAME:
+        faults.add("name", "too_long", f"the name has {len(name)} characters, at most {limits.MAX_NAME} are taken")
     if not name.isprintable():
         faults.add("name", "not_printable", "the name holds characters that cannot be printed, such as a line break")
     return name
@@ -108,9 +107,9 @@ def _description(value: Any, faults: _Faults) -> str:
         faults.add("description", "wrong_type", "the description must be text")
         return ""
     text = value.strip().replace("\r\n", "\n")
-    if len(text) > MAX_DESCRIPTION:
+    if len(text) > limits.MAX_DESCRIPTION:
         faults.add(
-            "description", "too_long", f"the description has {len(text)} characters, at most {MAX_DESCRIPTION} are taken"
+            "description", "too_long", f"the description has {len(text)} characters, at most {limits.MAX_DESCRIPTION} are taken"
         )
     if not all(character.isprintable() or character in "\n\t" for character in text if character not in "\u200d\ufe0f"):
         faults.add("description", "not_printable", "the description holds control characters, which cannot be shown")

@@ -18,6 +18,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from evaluators import limits
 from leaderboard.accounts.models import User
 from leaderboard.accounts.teams import lock_to_send
 from leaderboard.boards.models import Board
@@ -32,8 +33,6 @@ from leaderboard.submissions import storage
 from leaderboard.submissions.fields import Entry, Sent, check_entry, check_team
 from leaderboard.submissions.formats import check_file
 from leaderboard.submissions.models import Artifact, IdempotencyKey, Submission
-
-MAX_KEY = 255
 
 
 @dataclass(frozen=True)
@@ -248,8 +247,8 @@ def _repeated(earlier: IdempotencyKey, order: _Order) -> Receipt:
 
 
 def _checked_key(key: str) -> str:
-    if len(key) > MAX_KEY or not key.isprintable():
-        detail = f"an Idempotency-Key has at most {MAX_KEY} printable characters"
+    if len(key) > limits.MAX_IDEMPOTENCY_KEY or not key.isprintable():
+        detail = f"an Idempotency-Key has at most {limits.MAX_IDEMPOTENCY_KEY} printable characters"
         raise InvalidRequest(detail, errors=(FieldError("Idempotency-Key", "invalid", detail),))
     return key
 

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evaluators import limits
 from leaderboard.refusals import InvalidSubmission
-from leaderboard.submissions.configs import MAX_BYTES, complete_config
+from leaderboard.submissions.configs import complete_config
 
 CATALOGUE = Path(__file__).parent.parent / "catalogue.json"
 SCHEMAS = {entry["name"]: entry["schema"] for entry in json.loads(CATALOGUE.read_text())["models"]}
@@ -103,7 +104,7 @@ def test_deep_and_large_configs_are_refused_before_they_cost_anything():
     for _ in range(50_000):
         deep = {"block": deep}
     assert any(code == "too_deep" for _, code in faults(deep))
-    assert ("config", "too_large") in faults({"x" * 10: "y" * MAX_BYTES})
+    assert ("config", "too_large") in faults({"x" * 10: "y" * limits.MAX_CONFIG_BYTES})
     assert len(faults({f"unknown{n}": 1 for n in range(1_000)})) <= 20
 
 

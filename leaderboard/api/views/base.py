@@ -16,10 +16,11 @@ from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
+from evaluators import limits
 from leaderboard import throttling
 from leaderboard.accounts.models import User
 from leaderboard.api.pagination import Cursor, PageQuery
-from leaderboard.api.parsing import MAX_JSON_BYTES, StrictJSONParser
+from leaderboard.api.parsing import StrictJSONParser
 from leaderboard.api.problems import LengthRequired
 from leaderboard.api.strict import NoQuery, Strict
 from leaderboard.refusals import TooLarge
@@ -42,7 +43,7 @@ class ApiView(APIView):
     @property
     def max_body_bytes(self) -> int:
         """Larger bodies are refused before they are read."""
-        return MAX_JSON_BYTES
+        return limits.MAX_JSON_BYTES
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Refuse what cannot be read, find out who asks, read the query."""

@@ -10,16 +10,13 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-from django.conf import settings
 from numpy.lib import format as npy
 
+from evaluators import limits
 from leaderboard.submissions.formats.faults import BadFile, truncated
 from leaderboard.submissions.formats.zips import open_zip
 
-MAX_MEMBERS = 1_000
-MAX_HEADER_BYTES = 1_024
 NUMBERS = "biuf"
-MAX_DIMENSIONS = 32
 ENCRYPTED = 0x1
 CHUNK = 2**20
 
@@ -49,8 +46,8 @@ def _check_members(members: list[zipfile.ZipInfo]) -> None:
     names = [member.filename for member in members]
     if not members:
         raise BadFile("is an archive with nothing in it")
-    if len(members) > MAX_MEMBERS:
-        raise BadFile(f"holds {len(members)} arrays, at most {MAX_MEMBERS} are taken")
+    if len(members) > limits.MAX_ARRAYS:
+        raise BadFile(f"holds {len(members)} arrays, at most {limits.MAX_ARRAYS} are taken")
     if len(set(names)) != len(names):
         raise BadFile("holds two arrays of the same name")
     for member in members:
@@ -61,10 +58,8 @@ def _check_members(members: list[zipfile.ZipInfo]) -> None:
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise BadFile("is compressed otherwise than by deflate, which is all that numpy writes")
     unpacked = sum(member.file_size for member in members)
-    if unpacked > settings.MAX_ARTIFACT_BYTES:
-        raise BadFile(
-            f"unpacks to {unpacked} bytes, at most {settings.MAX_ARTIFACT_BYTES} are taken", code="too_large_unpacked"
-        )
+    if unpacked > limits.MAX_UNPACKED_BYTES:
+        raise BadFile(f"unpacks to {unpacked} bytes, at most {limits.MAX_UNPACKED_BYTES} are taken", code="too_large_unpacked")
 
 
 def _check_array(opened: IO[bytes], *, size: int, name: str) -> None:
@@ -93,7 +88,7 @@ def _shape(header: dict[str, Any]) -> tuple[int, ...]:
     shape = header["shape"]
     if set(header) != {"descr", "fortran_order", "shape"} or not isinstance(shape, tuple):
         raise ValueError("it has other fields than descr, fortran_order and shape")
-    if len(shape) > MAX_DIMENSIONS or not all(type(length) is int and 0 <= length < 2**48 for length in shape):
+    if len(shape) > limits.MAX_DIMENSIONS or not all(type(length) is int and 0 <= length < 2**48 for length in shape):
         raise ValueError(f"no array has the shape {shape!r:.60}")
     return shape
 
@@ -104,8 +99,8 @@ def _header_text(opened: IO[bytes]) -> str:
     if start[:6] != npy.MAGIC_PREFIX or start[6:] not in (b"\x01\x00", b"\x02\x00"):
         raise ValueError("it is not in version 1.0 or 2.0 of the format")
     length = int.from_bytes(opened.read(2 * start[6]), "little")
-    if length > MAX_HEADER_BYTES:
-        raise ValueError(f"it has {length} bytes, and an array of numbers needs less than {MAX_HEADER_BYTES}")
+    if length > limits.MAX_ARRAY_HEADER_BYTES:
+        raise ValueError(f"it has {length} bytes, and an array of numbers needs less than {limits.MAX_ARRAY_HEADER_BYTES}")
     text = opened.read(length)
     if len(text) < length:
         raise ValueError("it is truncated")

@@ -1,31 +1,33 @@
-"""ONNX without a library: walks the protobuf wire format of a ModelProto far enough to tell a whole single-file model from a
-truncated one, from one whose weights lie elsewhere, and from something else. Field numbers are those of onnx.proto3."""
+"""ONNX without a library: walks the protobuf wire format of a ModelProto far enough to tell a whole single-file model within
+the limits from a truncated one, from one whose weights lie elsewhere, and from something else. Field numbers are those of
+onnx.proto3."""
 
 from __future__ import annotations
 
 import mmap
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from evaluators import limits
 from leaderboard.submissions.formats.faults import BadFile, truncated
 
-MAX_FIELDS = 2_000_000
-MAX_DEPTH = 24
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 EXTERNAL = 1
 
 # message -> field number -> the message that it holds. Other fields are stepped over.
 MESSAGES: dict[str, dict[int, str]] = {
     "model": {7: "graph", 8: "opset", 25: "function"},
-    "graph": {1: "node", 5: "tensor", 15: "sparse_tensor"},
+    "graph": {1: "node", 5: "initializer", 15: "sparse_tensor"},
     "node": {5: "attribute"},
     "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse_tensor", 23: "sparse_tensor"},
-    "function": {7: "node", 11: "attribute"},
-    "sparse_tensor": {1: "tensor", 2: "tensor"},
+    "sparse_tensor": {1: "initializer", 2: "tensor"},
     "opset": {},
+    "initializer": {},
     "tensor": {},
 }
 IR_VERSION, GRAPH, OPSET, EXTERNAL_DATA, DATA_LOCATION = 1, 7, 8, 13, 14
+NODE_DOMAIN, OPSET_DOMAIN, OPSET_VERSION = 7, 1, 2
 
 Data = mmap.mmap | bytes
 Field = tuple[int, int, int, int]
@@ -33,7 +35,8 @@ Field = tuple[int, int, int, int]
 
 
 def check(file: Path) -> None:
-    """Raises BadFile unless the file is one whole ModelProto with a graph, an opset and all its weights inside."""
+    """Raises BadFile unless the file is one whole ModelProto with a graph, a known opset and all its weights inside, of
+    standard operators only, and within the limits."""
     with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as data:
         _Walk(data).model()
 
@@ -44,32 +47,77 @@ class _Walk:
     def __init__(self, data: Data) -> None:
         self.data = data
         self.fields = 0
+        self.seen: Counter[str] = Counter()
+        self.opsets: dict[str, int] = {}
 
     def model(self) -> None:
         end = len(self.data)
         found = {number for number, _, _, _ in self._fields(0, end)}
         if not {IR_VERSION, GRAPH, OPSET} <= found:
             raise BadFile("is not an ONNX model: it has no IR version, graph or opset")
-        self._descend("model", 0, end, depth=0)
+        self._descend("model", 0, end, graphs=0)
+        self._check_opset()
 
-    def _descend(self, message: str, start: int, end: int, *, depth: int) -> None:
-        if depth > MAX_DEPTH:
-            raise BadFile(f"nests graphs more than {MAX_DEPTH} levels deep")
+    def _descend(self, message: str, start: int, end: int, *, graphs: int) -> None:
+        inside = MESSAGES[message]
         for number, wire, begin, finish in self._fields(start, end):
-            if message == "tensor":
+            if message in ("tensor", "initializer"):
                 _refuse_external(number, wire, begin)
-            inner = MESSAGES[message].get(number)
+            elif message == "node" and number == NODE_DOMAIN:
+                self._check_domain(begin, finish)
+            inner = inside.get(number)
             if inner is None:
                 continue
             if wire != BYTES:
                 raise BadFile("is not an ONNX model: a field has the wrong wire type")
-            self._descend(inner, begin, finish, depth=depth + 1)
+            self._enter(inner, begin, finish, graphs=graphs)
+
+    def _enter(self, message: str, start: int, end: int, *, graphs: int) -> None:
+        self._count(message)
+        if message == "opset":
+            self._read_opset(start, end)
+            return
+        graphs += message == "graph"
+        if graphs > limits.MAX_ONNX_NESTING:
+            raise BadFile(f"nests graphs more than {limits.MAX_ONNX_NESTING} levels deep")
+        self._descend(message, start, end, graphs=graphs)
+
+    def _count(self, message: str) -> None:
+        if message == "function":
+            raise BadFile("defines functions of its own; inline them (onnx.inliner.inline_local_functions)")
+        self.seen[message] += 1
+        if message == "node" and self.seen[message] > limits.MAX_ONNX_NODES:
+            raise BadFile(f"has more than {limits.MAX_ONNX_NODES} nodes")
+        if message == "initializer" and self.seen[message] > limits.MAX_ONNX_INITIALIZERS:
+            raise BadFile(f"has more than {limits.MAX_ONNX_INITIALIZERS} initializers")
+
+    def _read_opset(self, start: int, end: int) -> None:
+        domain, version = "", 0
+        for number, wire, begin, finish in self._fields(start, end):
+            if number == OPSET_DOMAIN and wire == BYTES:
+                domain = self._text(begin, finish)
+            elif number == OPSET_VERSION and wire == VARINT:
+                version = begin
+        self.opsets["" if domain == "ai.onnx" else domain] = version
+
+    def _check_opset(self) -> None:
+        version = self.opsets.get("", limits.MIN_ONNX_OPSET)  # a model of ai.onnx.ml alone needs none
+        if not limits.MIN_ONNX_OPSET <= version <= limits.MAX_ONNX_OPSET:
+            raise BadFile(f"has opset {version}; export with one of {limits.MIN_ONNX_OPSET} to {limits.MAX_ONNX_OPSET}")
+
+    def _check_domain(self, start: int, end: int) -> None:
+        domain = self._text(start, end)
+        if domain not in limits.ONNX_DOMAINS:
+            raise BadFile(f'uses operators of "{domain[:60]}", and only those of ai.onnx and ai.onnx.ml can run')
+
+    def _text(self, start: int, end: int) -> str:
+        return bytes(self.data[start : min(end, start + 200)]).decode("utf-8", "replace")
 
     def _fields(self, at: int, end: int) -> Iterator[Field]:
         while at < end:
             self.fields += 1
-            if self.fields > MAX_FIELDS:
-                raise BadFile(f"has more than {MAX_FIELDS} fields")
+            if self.fields > limits.MAX_ONNX_FIELDS:
+                raise BadFile(f"has more than {limits.MAX_ONNX_FIELDS} fields")
             tag, at = self._varint(at, end)
             number, wire = tag >> 3, tag & 7
             if number == 0:

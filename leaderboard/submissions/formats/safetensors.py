@@ -8,10 +8,9 @@ import struct
 from pathlib import Path
 from typing import Any
 
+from evaluators import limits
 from leaderboard.submissions.formats.faults import BadFile, truncated
 
-MAX_HEADER_BYTES = 16 * 2**20
-MAX_TENSORS = 100_000
 MAX_ELEMENTS = 2**48
 BITS = {
     **dict.fromkeys(("BOOL", "U8", "I8", "F8_E5M2", "F8_E4M3"), 8),
@@ -29,8 +28,10 @@ def check(file: Path) -> None:
         if len(start) < 8:
             raise truncated("is too short to be a safetensors file")
         (length,) = struct.unpack("<Q", start)
-        if length > MAX_HEADER_BYTES:
+        if length > max(size, limits.MAX_TENSOR_HEADER_BYTES):
             raise BadFile("is not a safetensors file: its first eight bytes give no plausible length of a header")
+        if length > limits.MAX_TENSOR_HEADER_BYTES:
+            raise BadFile(f"has a header of {length} bytes, at most {limits.MAX_TENSOR_HEADER_BYTES} are taken")
         if 8 + length > size:
             raise truncated(f"is truncated: its header should have {length} bytes, and {size - 8} are left")
         header = _header(opened.read(length))
@@ -49,8 +50,8 @@ def _header(raw: bytes) -> dict[str, dict[str, Any]]:
         raise BadFile('has "__metadata__" that is not a map from text to text')
     if not header:
         raise BadFile("holds no tensors")
-    if len(header) > MAX_TENSORS:
-        raise BadFile(f"holds {len(header)} tensors, at most {MAX_TENSORS} are taken")
+    if len(header) > limits.MAX_TENSORS:
+        raise BadFile(f"holds {len(header)} tensors, at most {limits.MAX_TENSORS} are taken")
     return header
 
 

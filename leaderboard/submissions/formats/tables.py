@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import codecs
 import csv
-import itertools
 import struct
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
+from evaluators import limits
 from leaderboard.submissions.formats.faults import BadFile, truncated
 
 MAGIC = b"PAR1"
 ROWS_CHECKED = 1_000
-MAX_COLUMNS = 10_000
-MAX_LINE_BYTES = 2**20
 CHUNK = 2**20
 
 
@@ -36,10 +35,11 @@ def check_csv(file: Path) -> None:
     """Raises BadFile unless it is UTF-8 text with a header and rows of as many cells (the first 1,000 are compared)."""
     _check_text(file)
     with file.open(encoding="utf-8-sig", newline="") as opened:
-        reader = csv.reader(opened, strict=True)
+        lines = _Lines(opened)
+        reader = csv.reader(lines, strict=True)
         try:
-            header = next(reader, [])
-            widths = [len(row) for row in itertools.islice(reader, ROWS_CHECKED) if row]
+            header = lines.one_row(reader)
+            widths = [len(row) for _ in range(ROWS_CHECKED) if (row := lines.one_row(reader))]
         except csv.Error as error:
             raise BadFile(f"is not a CSV table (line {reader.line_num}: {error})") from error
     _check_header(header)
@@ -50,11 +50,32 @@ def check_csv(file: Path) -> None:
             raise BadFile(f"has {width} cells in row {number}, and {len(header)} in its header")
 
 
+class _Lines:
+    """The lines of a file, so many bytes for one row: in quotes, a row may go on over any number of lines, and a header of
+    forty megabytes of them took half a gigabyte of the server."""
+
+    def __init__(self, opened: TextIO) -> None:
+        self.opened = opened
+        self.size = 0
+
+    def __iter__(self) -> Iterator[str]:
+        for line in self.opened:
+            self.size += len(line)
+            if self.size > limits.MAX_CSV_LINE_BYTES:
+                raise BadFile(f"has a row of more than {limits.MAX_CSV_LINE_BYTES} bytes")
+            yield line
+
+    def one_row(self, reader: Iterator[list[str]]) -> list[str]:
+        """The next row; empty for an empty line and after the last."""
+        self.size = 0
+        return next(reader, [])
+
+
 def _check_header(header: list[str]) -> None:
     if not header or not all(name.strip() for name in header):
         raise BadFile("has no header that names every column")
-    if len(header) > MAX_COLUMNS:
-        raise BadFile(f"has {len(header)} columns, at most {MAX_COLUMNS} are taken")
+    if len(header) > limits.MAX_CSV_COLUMNS:
+        raise BadFile(f"has {len(header)} columns, at most {limits.MAX_CSV_COLUMNS} are taken")
     if len(set(header)) != len(header):
         raise BadFile("has a header in which a column occurs twice")
 
@@ -67,9 +88,10 @@ def _check_text(file: Path) -> None:
             decoder.decode(chunk)
             if b"\0" in chunk:
                 raise BadFile("is neither a table in text form nor a format that is known here")
-            line = len(chunk) - chunk.rfind(b"\n") - 1 if b"\n" in chunk else line + len(chunk)
-            if line > MAX_LINE_BYTES:
-                raise BadFile(f"has a line of more than {MAX_LINE_BYTES} bytes")
+            first, *others = chunk.split(b"\n")
+            if max(line + len(first), *map(len, others), 0) > limits.MAX_CSV_LINE_BYTES:
+                raise BadFile(f"has a line of more than {limits.MAX_CSV_LINE_BYTES} bytes")
+            line = len(others[-1]) if others else line + len(first)
         decoder.decode(b"", final=True)
     except UnicodeDecodeError as error:
         raise BadFile("is neither UTF-8 text nor a format that is known here") from error

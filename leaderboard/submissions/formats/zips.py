@@ -7,9 +7,9 @@ import struct
 import zipfile
 from pathlib import Path
 
+from evaluators import limits
 from leaderboard.submissions.formats.faults import BadFile, truncated
 
-MAX_DIRECTORY_BYTES = 2**20
 END, END_BYTES = b"PK\x05\x06", 22
 LOCATOR, LOCATOR_BYTES = b"PK\x06\x07", 20
 END_64, END_64_BYTES = b"PK\x06\x06", 56
@@ -29,7 +29,7 @@ def open_zip(file: Path) -> zipfile.ZipFile:
     directory, comment = struct.unpack_from("<I4xH", tail, end + 12)
     if len(tail) - end != END_BYTES + comment:
         raise BadFile("has bytes after the end of its archive that nothing describes")
-    if max(directory, _directory_64(tail, end)) > MAX_DIRECTORY_BYTES:
+    if max(directory, _directory_64(tail, end)) > limits.MAX_ZIP_DIRECTORY_BYTES:
         raise BadFile("is an archive of too many files")
     try:
         return zipfile.ZipFile(file)
