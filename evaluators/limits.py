@@ -99,7 +99,7 @@ ONNX_DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml"})
 
 # --- predictions and other archives
 MAX_ARRAYS = _limit("MAX_ARRAYS", 1_000, "arrays", "arrays in an .npz file", where=Where.BOTH, answer="invalid_file")
-MAX_DIMENSIONS = _limit("MAX_DIMENSIONS", 32, "dimensions", "dimensions of an array", where=Where.BOTH, answer="invalid_file")
+MAX_DIMENSIONS = _limit("MAX_DIMENSIONS", 32, "dimensions", "dimensions of an array", where=Where.INTAKE, answer="invalid_file")
 MAX_ARRAY_HEADER_BYTES = _limit(
     "MAX_ARRAY_HEADER_BYTES", 1_024, "bytes", "the header of an .npy file", where=Where.BOTH, answer="invalid_file"
 )

@@ -70,13 +70,19 @@ def serve(order: Order, ends: Ends, *, rules: sandbox.Rules | None, diary: Diary
 def _work(order: Order, ends: Ends, *, rules: sandbox.Rules | None, diary: Diary) -> Mapping[str, Array]:
     track = load_attribute(order.track)(secret=b"")
     public = map_arrays(ends.data)
+    if rules is not None and order.untrusted:
+        sandbox.before_imports(rules)
     entrants.prepare(order, ends.artifact)
     numerics.apply(threads=order.threads, dtype=order.dtype, device=order.device)
     if rules is not None:
         diary.mark("lock-down")
         diary.layers |= sandbox.lock_down(rules)
+        if order.untrusted and not sandbox.is_enough_for_untrusted(diary.layers):
+            raise EvaluationFailure(FailureCode.SYSTEM_ERROR, sandbox.NO_WALLS)
     diary.mark("build")
-    run = Run(slices=order.slices, seeds=order.seeds, device=order.device, report=_reporter(ends.progress))
+    report = _reporter(ends.progress)
+    report(0.0)  # from here on, what happens may be the model's doing (`watch`)
+    run = Run(slices=order.slices, seeds=order.seeds, device=order.device, report=report)
     predict = entrants.open_entrant(order, artifact=ends.artifact, track=track, public=public, run=run, notes=diary.notes)
     diary.mark("predict")
     outputs = predict()

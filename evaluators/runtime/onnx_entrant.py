@@ -42,17 +42,16 @@ def _invalid(message: str) -> EvaluationFailure:
 
 def open_session(raw: memoryview, contract: OnnxContract, *, batch: int) -> OnnxSession:
     """Parse, check and load the file. Raises EvaluationFailure(INVALID_ARTIFACT)."""
-    model = _parse(raw)
-    _check_size(model)
-    opset = _check_operators(model, contract)
-    _check_self_contained(model)
+    model = parse(raw)
+    opset = check_model(model, contract)
     session = _load(raw)
     _check_input(session, contract.input)
     output = _choose_output(session, contract)
     return OnnxSession(session, contract.input, output, opset, batch, count_cost(model))
 
 
-def _parse(raw: memoryview) -> onnx.ModelProto:
+def parse(raw: memoryview) -> onnx.ModelProto:
+    """The file as a message. Raises EvaluationFailure(INVALID_ARTIFACT)."""
     try:
         model = onnx.load_model_from_string(bytes(raw))
     except Exception:  # noqa: BLE001 - protobuf has several errors for bytes that are not its own
@@ -60,6 +59,15 @@ def _parse(raw: memoryview) -> onnx.ModelProto:
     if not model.graph.node:
         raise _invalid("the file is not an ONNX model: it has no graph")
     return model
+
+
+def check_model(model: onnx.ModelProto, contract: OnnxContract) -> int:
+    """The opset of a model that is within the limits, of standard operators, and whole. Raises
+    EvaluationFailure(INVALID_ARTIFACT)."""
+    _check_size(model)
+    opset = _check_operators(model, contract)
+    _check_self_contained(model)
+    return opset
 
 
 def _check_size(model: onnx.ModelProto) -> None:

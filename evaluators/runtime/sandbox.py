@@ -3,6 +3,7 @@ layers hold. Called by `child` before it looks at anything that a submitter sent
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import signal
@@ -16,6 +17,8 @@ from evaluators.runtime import landlock, namespaces, seccomp, syscalls
 OWN_USERS = range(1_900_000_000, 2_000_000_000)  # ids that no system hands out
 ADDRESS_SPACE_SLACK = 4 << 30  # reserved, never written: thread arenas and stacks
 ACTIVE = "active"
+OWN_STATUS = "/proc/self"  # what a process uses is read there
+NO_WALLS = "this worker has no wall around the files and the network of a stranger's model: it evaluates configs only"
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,8 @@ class Rules:
 
     memory_mb, cpu_s, threads: beyond what the process holds when it locks itself down; cpu_s None: no limit.
     readable: folders whose files may be read (modules that Python imports late); empty means none at all.
+    importable: folders whose files may be read before the lock-down: Landlock binds only those threads that start under it, and
+        libraries start some when they are imported.
     empty_root: an empty folder that becomes the root; None keeps the root.
     own_user: take this user id (needs root); None keeps it.
     weak: a server that outlives the job, or a GPU driver, must go on working: no_new_privs and limits only, and none of them on
@@ -34,9 +39,18 @@ class Rules:
     cpu_s: int | None
     threads: int
     readable: tuple[str, ...] = ()
+    importable: tuple[str, ...] = ()
     empty_root: Path | None = None
     own_user: int | None = None
     weak: bool = False
+
+
+def before_imports(rules: Rules) -> None:
+    """The first wall around the files, before libraries are imported that a zygote must not hold. `lock_down` says whether
+    Landlock holds, so nothing is said here."""
+    with contextlib.suppress(OSError):
+        syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
+        landlock.restrict((*rules.importable, OWN_STATUS))
 
 
 def lock_down(rules: Rules) -> dict[str, str]:
@@ -63,9 +77,18 @@ def lock_down(rules: Rules) -> dict[str, str]:
 
 
 def is_enough_for_untrusted(layers: dict[str, str]) -> bool:
-    """Whether files of strangers may be opened: they need a wall around the file system and the network."""
-    walls = ("landlock", "empty_root"), ("seccomp", "network_namespace")
-    return all(any(layers.get(name, "").startswith(ACTIVE) for name in wall) for wall in walls)
+    """Whether files of strangers may be opened: they need a wall around the files, the network and other processes. A network
+    namespace alone is none: a Unix socket is reached by its path."""
+    held = active(layers)
+    files = held & {"landlock", "empty_root"}
+    network = "seccomp" in held or held >= {"network_namespace", "empty_root"}
+    processes = held & {"seccomp", "pid_namespace"}
+    return bool(files and network and processes)
+
+
+def active(layers: dict[str, str]) -> set[str]:
+    """Names of the layers that hold."""
+    return {name for name, state in layers.items() if state.startswith(ACTIVE)}
 
 
 def _attempt(layers: dict[str, str], name: str, give_up: Callable[[], str | None]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import signal
 import struct
 
 from evaluators.runtime import syscalls
@@ -15,7 +16,7 @@ AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 COLUMN = {"x86_64": 0, "aarch64": 1}
 X32_BIT = 0x40000000
 ALLOW, KILL, ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
-SET_MODE_FILTER = 1
+SET_MODE_FILTER, ALL_THREADS = 1, 1
 MAP_SHARED = 1
 
 LOAD, JUMP_EQUAL, JUMP_AT_LEAST, JUMP_ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
@@ -142,7 +143,16 @@ def program(machine: str, *, pid: int) -> bytes:
     lines += _when_number(CLONE[column], threads_only)
     private_only = [_argument(3), _instruction(JUMP_ANY_BIT, MAP_SHARED, if_false=1), deny, allow]
     lines += _when_number(MMAP[column], private_only)  # shared memory would escape RLIMIT_DATA
-    lines += _when_number(TGKILL[column], [_argument(0), _instruction(JUMP_EQUAL, pid, if_false=1), allow, deny])
+    # Not even itself by SIGKILL, which would look like a death from outside: that is the server's fault, and costs no quota.
+    own_signals = [
+        _argument(0),
+        _instruction(JUMP_EQUAL, pid, if_false=3),
+        _argument(2),
+        _instruction(JUMP_EQUAL, signal.SIGKILL, if_true=1),
+        allow,
+        deny,
+    ]
+    lines += _when_number(TGKILL[column], own_signals)
     lines += _when_number(PRLIMIT64[column], [_argument(0), _instruction(JUMP_EQUAL, 0, if_false=1), allow, deny])
     return b"".join([*lines, deny])
 
@@ -152,10 +162,13 @@ class _Program(ctypes.Structure):
 
 
 def restrict() -> str:
-    """Install the filter; needs no_new_privs. OSError where the kernel or the architecture has none."""
+    """Install the filter for every thread of the process: onnxruntime starts one when it is imported, and a thread without
+    the filter would be a way around it. Needs no_new_privs. OSError where the kernel or the architecture has none."""
     if syscalls.MACHINE not in AUDIT_ARCH:
         raise OSError(errno.ENOSYS, f"no filter is written for {syscalls.MACHINE}")
     lines = program(syscalls.MACHINE, pid=os.getpid())
     loaded = _Program(len(lines) // 8, lines)
-    syscalls.by_machine("seccomp", SET_MODE_FILTER, 0, ctypes.cast(ctypes.byref(loaded), ctypes.c_void_p))
+    stray = syscalls.by_machine("seccomp", SET_MODE_FILTER, ALL_THREADS, ctypes.cast(ctypes.byref(loaded), ctypes.c_void_p))
+    if stray:
+        raise OSError(errno.EPERM, "a thread cannot be bound")
     return f"{len(lines) // 8} instructions"

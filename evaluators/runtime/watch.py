@@ -113,6 +113,7 @@ class Watch:
         self.log = Log()
         self.moments: dict[str, float] = {}
         self._progress_line = b""
+        self._began = False
         self._end: Exit | None = None
         self._killed_before = killed_for_memory()
 
@@ -203,6 +204,7 @@ class Watch:
 
     def _read_progress(self, piece: bytes) -> None:
         """Lines of decimal numbers; anything else is passed over, for it is only shown."""
+        self._began = self._began or bool(piece)
         *lines, rest = (self._progress_line + piece).split(b"\n")
         self._progress_line = rest[-MAX_PROGRESS_LINE:]
         for line in lines[-1:]:
@@ -231,8 +233,15 @@ class Watch:
             raise self._death(end)
         refusal = reader.header.refusal
         if refusal is not None:
-            raise EvaluationFailure(refusal.code, refusal.message)
+            claims_our_fault = refusal.code == FailureCode.SYSTEM_ERROR and self._is_the_models_doing
+            raise EvaluationFailure(FailureCode.MODEL_ERROR if claims_our_fault else refusal.code, refusal.message)
         return Answer(reader.header, reader.arrays, self.log.text, end, self.moments)
+
+    @property
+    def _is_the_models_doing(self) -> bool:
+        """Whether a stranger's file was open by then: its process may say anything, and a fault of the server's would be tried
+        again and cost no quota."""
+        return self.order.untrusted and self._began
 
     def _death(self, end: Exit) -> EvaluationFailure:
         """Why a child ended without an answer."""
@@ -240,7 +249,7 @@ class Watch:
             return _over_memory(self.order)
         if end.status in (-signal.SIGXCPU, -signal.SIGKILL) and end.cpu_s >= self.order.wall_s * self.order.threads:
             return _over_time(self.order)
-        if end.status in (-signal.SIGKILL, EXIT_OF_OURS):
+        if end.status == -signal.SIGKILL or (end.status == EXIT_OF_OURS and not self._is_the_models_doing):
             return EvaluationFailure(FailureCode.SYSTEM_ERROR, "the model's process was ended from outside")
         if end.status < 0:
             name = signal.Signals(-end.status).name

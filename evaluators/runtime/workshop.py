@@ -14,7 +14,6 @@ from evaluators.runtime.watch import Answer, Watch
 from evaluators.runtime.zygote_process import ZygoteGoneError, ZygoteProcess
 
 GPU_DRIVER = Path("/dev/nvidiactl")
-NO_WALLS = "this worker has no wall around the files and the network of a stranger's model: it evaluates configs only"
 WATCH = "active: resident memory, looked at 20 times a second"
 
 
@@ -88,7 +87,7 @@ class Workshop:
     def _for_strangers(self) -> ZygoteProcess:
         zygote = self._for_any_zygote()
         if self.sandboxed and not sandbox.is_enough_for_untrusted(zygote.layers):
-            raise EvaluationFailure(FailureCode.SYSTEM_ERROR, NO_WALLS)
+            raise EvaluationFailure(FailureCode.SYSTEM_ERROR, sandbox.NO_WALLS)
         return zygote
 
     def _for_any_zygote(self) -> ZygoteProcess:

@@ -217,6 +217,7 @@ class Zygote:
             cpu_s=cpu_s,
             threads=threads,
             readable=() if untrusted else readable_folders(),
+            importable=readable_folders() if untrusted else (),
             empty_root=self.empty_folder if untrusted and own_mounts else None,
             own_user=self.user if os.geteuid() == 0 else None,
         )

@@ -85,8 +85,9 @@ def test_memory_may_be_mapped_but_not_shared(machine, flags, expected):
 @pytest.mark.parametrize("machine", MACHINES)
 def test_a_process_signals_and_limits_itself_only(machine):
     column = seccomp.COLUMN[machine]
-    assert answer(machine, seccomp.TGKILL[column], 7) == ALLOWED
-    assert answer(machine, seccomp.TGKILL[column], 8) == DENIED
+    assert answer(machine, seccomp.TGKILL[column], 7, 7, 6) == ALLOWED
+    assert answer(machine, seccomp.TGKILL[column], 8, 8, 6) == DENIED
+    assert answer(machine, seccomp.TGKILL[column], 7, 7, 9) == DENIED
     assert answer(machine, seccomp.PRLIMIT64[column], 0) == ALLOWED
     assert answer(machine, seccomp.PRLIMIT64[column], 8) == DENIED
 

@@ -66,6 +66,11 @@ class Sampler:
         pass
 
 
+def run_carried(code: bytes) -> None:
+    """Run code that came inside a file, as a hole in a parser would."""
+    exec(code.decode(), {"os": os, "time": time, "torch": torch})
+
+
 class Hostile(Ridge):
     """Runs the Python code of its config before it answers; `answer` is what that code leaves under that name."""
 
@@ -79,6 +84,11 @@ class Hostile(Ridge):
         self.config_penalty = 0.0
         exec(self.config.code, self.names)
         self.W = torch.zeros(len(seeds), train.x.shape[1] + 1, train.classes)
+
+    def load_weights(self, tensors, *, x: Tensor, classes: int) -> None:
+        self.names = {}
+        self.W = torch.zeros(1, x.shape[1] + 1, classes)
+        run_carried(bytes(tensors["code"].tolist()))
 
     def predict(self, x: Tensor) -> Tensor:
         answer = self.names.get("answer")

@@ -25,6 +25,7 @@ from evaluators.track import (
     generator,
 )
 from reference_models.inputs import Labelled
+from tests.runtime.toy_models import run_carried
 
 N, D, CLASSES = 60, 4, 3
 SLICES = "near", "far"
@@ -94,6 +95,7 @@ class Blobs(Track):
         answers = {}
         for step, part in enumerate(run.slices):
             model = make()
+            self._run_code_in_onnx(model)
             train = Labelled(
                 torch.from_numpy(public[f"{part}.train.x"]).to(run.device),
                 torch.from_numpy(public[f"{part}.train.y"]).to(run.device),
@@ -105,7 +107,16 @@ class Blobs(Track):
         cost = model.cost()
         return answers | {"cost": np.asarray([cost["params"], cost["macs"]])}
 
+    @staticmethod
+    def _run_code_in_onnx(model):
+        if hasattr(model, "opened"):
+            carried = model.opened.session.get_modelmeta().custom_metadata_map
+            run_carried(carried.get("code", "").encode())
+
     def from_predictions(self, arrays, public, run):
+        code = arrays.get("code", arrays.get("predictions"))
+        if code is not None:
+            run_carried(bytes(code.astype(np.uint8)))
         labels = arrays.get("labels", np.empty(0))
         if labels.shape != (4 * N,):
             raise EvaluationFailure(FailureCode.WRONG_OUTPUT, f'expected "labels" int64 [{4 * N}], got {list(labels.shape)}')

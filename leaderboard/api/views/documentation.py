@@ -10,6 +10,7 @@ from django.views.decorators.csrf import ensure_csrf_cookie
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from evaluators.limits import LIMITS
 from leaderboard.api import schema as api_schema
 from leaderboard.api.problems import KINDS
 from leaderboard.api.rendering import StrictJSONRenderer
@@ -41,5 +42,6 @@ def explore(request: HttpRequest) -> HttpResponse:
 
 
 def list_problems(request: HttpRequest) -> HttpResponse:
-    """What the `type` URIs of problems stand for."""
-    return render(request, "api/problems.html", {"kinds": sorted(KINDS.values(), key=lambda kind: (kind.status, kind.code))})
+    """What the `type` URIs of problems stand for, and the limits beyond which some of them are answered."""
+    kinds = sorted(KINDS.values(), key=lambda kind: (kind.status, kind.code))
+    return render(request, "api/problems.html", {"kinds": kinds, "limits": LIMITS.values()})

@@ -47,15 +47,14 @@ class _Walk:
     def __init__(self, data: Data) -> None:
         self.data = data
         self.fields = 0
+        self.found: set[int] = set()
         self.seen: Counter[str] = Counter()
         self.opsets: dict[str, int] = {}
 
     def model(self) -> None:
-        end = len(self.data)
-        found = {number for number, _, _, _ in self._fields(0, end)}
-        if not {IR_VERSION, GRAPH, OPSET} <= found:
+        self._descend("model", 0, len(self.data), graphs=0)
+        if not {IR_VERSION, GRAPH, OPSET} <= self.found:
             raise BadFile("is not an ONNX model: it has no IR version, graph or opset")
-        self._descend("model", 0, end, graphs=0)
         self._check_opset()
 
     def _descend(self, message: str, start: int, end: int, *, graphs: int) -> None:
@@ -65,6 +64,8 @@ class _Walk:
                 _refuse_external(number, wire, begin)
             elif message == "node" and number == NODE_DOMAIN:
                 self._check_domain(begin, finish)
+            elif message == "model":
+                self.found.add(number)
             inner = inside.get(number)
             if inner is None:
                 continue

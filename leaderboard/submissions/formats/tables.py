@@ -61,7 +61,7 @@ class _Lines:
     def __iter__(self) -> Iterator[str]:
         for line in self.opened:
             self.size += len(line)
-            if self.size > limits.MAX_CSV_LINE_BYTES:
+            if self.size - (len(line) - len(line.rstrip("\r\n"))) > limits.MAX_CSV_LINE_BYTES:
                 raise BadFile(f"has a row of more than {limits.MAX_CSV_LINE_BYTES} bytes")
             yield line
 
