@@ -40,7 +40,7 @@ def fill(board: Any, owner: Any, rows: int) -> None:
 
     from leaderboard.evaluations.models import Evaluation, State
     from leaderboard.standings import ranking, settling
-    from leaderboard.standings.models import Settlement, Standing
+    from leaderboard.standings.models import Score, Settlement, Standing
     from leaderboard.standings.policies import policy_of
     from leaderboard.submissions.models import Submission
 
@@ -60,6 +60,14 @@ def fill(board: Any, owner: Any, rows: int) -> None:
         shown = {"value": value, "ci_low": value - half, "ci_high": value + half, **vars(bounds)}
         standings.append(Standing(submitted_at=evaluation.submission.created_at, **where, **shown))
     Standing.objects.bulk_create(standings, batch_size=2000)
+    costs = rng.lognormal(10, 2, rows).tolist()
+    measured = (("accuracy", values.tolist(), "max"), ("params", costs, "min"))
+    scores = [
+        Score(evaluation=evaluation, metric=metric, value=value, unit="", direction=direction)
+        for metric, column, direction in measured
+        for evaluation, value in zip(evaluations, column, strict=True)
+    ]
+    Score.objects.bulk_create(scores, batch_size=2000)
     Settlement.objects.create(board=board, track_version=version, policy=policy.text, wanted=1)
     settling.settle(board, track_version=version, rest=0)
     with connection.cursor() as cursor:
@@ -106,6 +114,7 @@ def settle(board: Any) -> tuple[float, float]:
 
 def measure(board: Any, owner: Any, rows: int) -> dict[str, float]:
     from leaderboard.standings.reading import standings_of
+    from leaderboard.standings.tradeoff import tradeoff_of
 
     fill(board, owner, rows)
     values = [0.3 + 0.65 * n / REPEATS for n in range(REPEATS)]
@@ -117,11 +126,13 @@ def measure(board: Any, owner: Any, rows: int) -> dict[str, float]:
     whole, longest = settle(board)
     first = [timed(lambda: standings_of(board, limit=51)) for _ in range(REPEATS)]
     middle = [timed(lambda: standings_of(board, offset=rows // 2, limit=51)) for _ in range(REPEATS)]
+    traded = [timed(lambda: tradeoff_of(board)) for _ in range(REPEATS)]
     return {
         "place one": statistics.median(placed),
         "place one, p95": sorted(placed)[int(0.95 * REPEATS)],
         "first page": statistics.median(first),
         "middle page": statistics.median(middle),
+        "trade-off": statistics.median(traded),
         "settle (worst case)": whole,
         "longest write": longest,
     }
@@ -154,13 +165,13 @@ def main() -> None:
         django.setup()
         from django.core.management import call_command
 
-        from leaderboard.accounts.people import system_user
+        from leaderboard.accounts.models import User
         from leaderboard.boards.catalogue_rows import write_catalogue
         from leaderboard.boards.models import Board, Track
 
         call_command("migrate", verbosity=0)
         write_catalogue(json.loads((ROOT / "tests" / "catalogue.json").read_text()), fingerprint="benchmark")
-        owner, track = system_user(), Track.objects.get(slug="digits-classification")
+        owner, track = User.objects.create_user("competitor"), Track.objects.get(slug="digits-classification")
         found = {}
         for rows in options.rows:
             board = Board.objects.create(slug=f"rows-{rows}", title=str(rows), track=track, host=owner)

@@ -23,10 +23,27 @@ def pareto_front(
     significance: for each axis int8 [n, n] as `ordering.significance` gives it (1: i is better than j beyond chance, -1: worse,
     0: neither), or None where the axis is exact (parameters, milliseconds): then every difference counts.
 
-    A submission leaves only if another is significantly better on one axis and significantly worse on none: what chance could
-    have done removes nobody. "Not significantly worse" is not transitive, so a ring could remove itself; members of a ring
-    stay unless somebody outside removes them. Without tests this is the ordinary front (Pareto dominance).
+    A submission leaves only if another, which stays, is significantly better on one axis and significantly worse on none: what
+    chance could have done removes nobody. "Not significantly worse" is not transitive: a ring could remove itself, and a chain
+    of small savings, each without a loss that can be told, could remove somebody who is surely better than the last of them.
+    So whoever has left removes nobody (the front is the kernel of the relation, von Neumann & Morgenstern 1944), and members of
+    a ring stay unless somebody outside removes them. Without tests this is the ordinary front (Pareto dominance).
     """
+    known: Booleans = np.asarray(np.isfinite(values).all(axis=1))
+    removes = removals(values, directions=directions, significance=significance)
+    reaches = _closure(removes)
+    before = reaches & ~reaches.T  # not within a ring
+    stays = np.zeros(len(values), dtype=bool)
+    for j in np.argsort(before.sum(axis=0), kind="stable"):  # whoever could remove j has fewer before it
+        stays[j] = known[j] and not (stays & removes[:, j] & before[:, j]).any()
+    return stays
+
+
+def removals(
+    values: Floats, *, directions: Sequence[Direction], significance: Sequence[NDArray[np.int8] | None] | None = None
+) -> Booleans:
+    """Who can remove whom from the front: bool [n, n], i significantly better than j on one axis and significantly worse on
+    none. Arguments as for `pareto_front`."""
     known: Booleans = np.asarray(np.isfinite(values).all(axis=1))
     signs = [
         _exact_signs(values[:, axis], direction) if given is None else given
@@ -35,9 +52,7 @@ def pareto_front(
         )
     ]
     table = np.stack(signs)
-    removes = (table > 0).any(axis=0) & ~(table < 0).any(axis=0) & known[:, None] & known[None, :]
-    reaches = _closure(removes)
-    return np.asarray(known & ~(reaches & ~reaches.T).any(axis=0))
+    return np.asarray((table > 0).any(axis=0) & ~(table < 0).any(axis=0) & known[:, None] & known[None, :])
 
 
 def hypervolume(points: Floats, *, reference: Sequence[float], directions: Sequence[Direction]) -> float:

@@ -14,6 +14,7 @@ from leaderboard.api.views import (
     documentation,
     files,
     submissions,
+    tradeoff,
     webhooks,
 )
 
@@ -27,6 +28,7 @@ version_1: list[URLPattern | URLResolver] = [
     path("boards/", boards.BoardsView.as_view(), name="boards"),
     path("boards/<slug:slug>/", boards.BoardView.as_view(), name="board"),
     path("boards/<slug:slug>/standings/", boards.StandingsView.as_view(), name="standings"),
+    path("boards/<slug:slug>/tradeoff/", tradeoff.TradeoffView.as_view(), name="tradeoff"),
     path("boards/<slug:slug>/submissions/", boards.BoardSubmissionsView.as_view(), name="board-submissions"),
     path("submissions/", submissions.SubmissionsView.as_view(), name="submissions"),
     path("submissions/<uuid:submission_id>/", submissions.SubmissionView.as_view(), name="submission"),

@@ -4,6 +4,7 @@ the API and the pages."""
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -103,7 +104,7 @@ def standings_of(
     rows = read_selection(board, selection, offset=offset, limit=limit)
     evaluations = [candidate.evaluation_id for candidate, _ in rows]
     beside = _Beside(
-        scores=_scores(evaluations, part=slice or ""),
+        scores=scores_of(evaluations, part=slice or ""),
         filled=_filled(board, evaluations),
         worst={} if slice else _worst(board, evaluations, metric=order or board.metric["name"]),
     )
@@ -120,8 +121,8 @@ class _Beside:
     worst: dict[int, SliceCell]
 
 
-def _scores(evaluations: list[int], *, part: str) -> dict[int, dict[str, Cell]]:
-    """Scores over everything, or over one slice, by evaluation and metric."""
+def scores_of(evaluations: Sequence[int], *, part: str) -> dict[int, dict[str, Cell]]:
+    """Scores over everything (`part` empty), or over one slice, by evaluation and metric."""
     found: dict[int, dict[str, Cell]] = defaultdict(dict)
     columns = ("metric", "value", "ci_low", "ci_high", "unit", "direction", "primary", "reason")
     for start in range(0, len(evaluations), SCORES_AT_ONCE):

@@ -78,7 +78,7 @@ def read_selection(board: Board, selection: Selection, *, offset: int, limit: in
     if _as_settled(board, selection, policy):
         rows = _standings(board, selection).filter(superseded=False).order_by(*_ORDER)[offset:end]
         if limit is not None:  # keys first: what is skipped is read from the index alone, without its submissions
-            rows = Standing.objects.filter(pk__in=list(rows.values_list("pk", flat=True))).order_by(*_ORDER)
+            return read_rows(list(rows.values_list("pk", flat=True)), first=offset + 1)
         return _stored(rows, first=offset + 1)
     if selection.as_of is None:
         candidates = [candidate for candidate, _ in _stored(_standings(board, selection).order_by(), first=1)]
@@ -89,18 +89,23 @@ def read_selection(board: Board, selection: Selection, *, offset: int, limit: in
     return _ranked(candidates, selection, policy)[offset:end]
 
 
+def read_rows(standings: Sequence[int], *, first: int) -> list[Row]:
+    """These standings as they are stored, best first; positions count from `first`."""
+    return _stored(Standing.objects.filter(pk__in=standings).order_by(*_ORDER), first=first)
+
+
 def _policy(board: Board, selection: Selection) -> Policy:
     """The board's rule with what was asked for instead."""
-    _check_choice("kind", selection.kind, [*Submission.Kind.values, None])
-    _check_choice("best_per", selection.best_per, [*BEST_PER, None])
-    _check_choice("slice", selection.slice, [*(each["slug"] for each in board.track.spec["slices"]), None])
+    check_choice("kind", selection.kind, [*Submission.Kind.values, None])
+    check_choice("best_per", selection.best_per, [*BEST_PER, None])
+    check_choice("slice", selection.slice, [*(each["slug"] for each in board.track.spec["slices"]), None])
     policy = policy_of(board)
     if selection.best_per is not None:
         policy = replace(policy, counts=cast("Any", selection.best_per))
     if selection.order is None:
         return policy
     metrics = {metric["name"]: metric for metric in board.track.spec["metrics"] if metric["direction"] != "none"}
-    _check_choice("order", selection.order, list(metrics))
+    check_choice("order", selection.order, list(metrics))
     return replace(policy, metric=metrics[selection.order])
 
 
@@ -109,7 +114,8 @@ def _as_settled(board: Board, selection: Selection, policy: Policy) -> bool:
     return policy == policy_of(board) and selection.as_of is None and selection.kind is None and selection.slice is None
 
 
-def _check_choice(name: str, value: str | None, choices: Iterable[str | None]) -> None:
+def check_choice(name: str, value: str | None, choices: Iterable[str | None]) -> None:
+    """Raises InvalidRequest, with the nearest choice, for a value of the parameter `name` that is none of them."""
     if value in choices:
         return
     known = [choice for choice in choices if choice is not None]

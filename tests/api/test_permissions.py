@@ -24,6 +24,7 @@ PRIVATE = {
     ("boards", "GET"): EVERYBODY,
     ("board", "GET"): HIDDEN,
     ("standings", "GET"): HIDDEN,
+    ("tradeoff", "GET"): HIDDEN,
     ("board-submissions", "POST"): (401, 404, 422, 422, 403),  # an empty body; staff who are no members may not enter
     ("submissions", "GET"): EVERYBODY,
     ("submission", "GET"): HIDDEN,
@@ -54,6 +55,7 @@ PUBLIC = {
     **PRIVATE,
     ("board", "GET"): EVERYBODY,
     ("standings", "GET"): EVERYBODY,
+    ("tradeoff", "GET"): EVERYBODY,
     ("board-submissions", "POST"): (401, 422, 422, 422, 422),
     ("submission", "GET"): EVERYBODY,
     ("claim", "GET"): EVERYBODY,

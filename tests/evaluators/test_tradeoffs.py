@@ -59,6 +59,30 @@ def test_a_ring_does_not_remove_itself() -> None:
     assert front.all()
 
 
+def test_a_chain_of_small_savings_does_not_remove_who_is_surely_better_than_its_end() -> None:
+    values = np.array([[0.99, 9.0], [0.94, 5.0], [0.88, 1.0]])
+    signs = signs_of([0.99, 0.94, 0.88], least=0.1)
+    assert list(tradeoffs.pareto_front(values, directions=BOTH, significance=[signs, None])) == [True, False, True]
+
+
+@given(points(2), st.sampled_from([0.0, 1.5, 3.0]))
+def test_whoever_left_is_removed_by_one_who_stayed(values: np.ndarray, least: float) -> None:
+    tables = [signs_of(list(values[:, 0]), least=max(least, 1e-9)), None]
+    front = tradeoffs.pareto_front(values, directions=BOTH, significance=tables)
+    removes = tradeoffs.removals(values, directions=BOTH, significance=tables)
+    assert front.any() == bool(len(values))
+    assert all((removes[:, j] & front).any() for j in np.flatnonzero(~front))
+
+
+def test_a_ring_leaves_member_by_member_where_somebody_outside_removes_one() -> None:
+    table = np.zeros((4, 4), dtype=np.int8)
+    for better, worse in ((0, 1), (1, 2), (2, 0), (3, 1)):
+        table[better, worse] = 1
+    assert list(tradeoffs.pareto_front(np.zeros((4, 1)), directions=("max",), significance=[table])) == [
+        True, False, True, True
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("missing", [np.nan, np.inf, -np.inf])
 def test_what_is_not_finite_is_not_on_the_front_and_removes_nobody(missing: float) -> None:
     values = np.array([[missing, 0.0], [1.0, 1.0]])

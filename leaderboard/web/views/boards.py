@@ -19,6 +19,7 @@ from leaderboard.standings.history import records_of
 from leaderboard.standings.policies import policy_of
 from leaderboard.standings.reading import standings_of
 from leaderboard.standings.reevaluation import progress_of
+from leaderboard.standings.tradeoff import axes_of
 from leaderboard.standings.waking import results_ahead
 from leaderboard.submissions.models import Submission
 from leaderboard.web.history import history_of
@@ -62,6 +63,7 @@ def board(request: HttpRequest, slug: str) -> HttpResponse:
         "here": "boards",
         "board": found,
         "spec": found.track.spec,
+        "has_tradeoff": len(axes_of(found)) > 1,
         "metrics": [
             (metric, ARROWS[metric["direction"]], SPOKEN[metric["direction"]]) for metric in found.track.spec["metrics"]
         ],
