@@ -7,10 +7,10 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from leaderboard import permissions
 from leaderboard.api.serializers.tradeoff import TradeoffSerializer
 from leaderboard.api.strict import Strict
 from leaderboard.api.views.base import ApiView
-from leaderboard import permissions
 from leaderboard.standings.tradeoff import tradeoff_of
 
 
