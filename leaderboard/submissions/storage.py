@@ -1,15 +1,19 @@
 """Content-addressed files: artifacts and columns, each stored once under its SHA-256 below MEDIA_ROOT.
 
 A file is written beside the store, synced, and renamed into it, so the store never holds half a file. `kept` ties a file to
-a transaction: if that fails, the file goes too. A process that dies in between leaves a file that no row names; `sweep`
-removes it later. One lock per shard makes sure that nobody removes a file that somebody else is about to name."""
+a transaction: if that fails, the file goes too. A process that dies in between leaves a file that no row names; `scrubbing`
+finds it later. One lock per shard makes sure that nobody removes a file that somebody else is about to name, and one for the
+whole store that nobody removes a file that a backup is about to copy.
+
+A row names a file in a column whose name ends with "sha256" (`naming_fields`), and in no other way."""
 
 from __future__ import annotations
 
 import fcntl
 import hashlib
+import heapq
 import os
-import time
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,14 +22,13 @@ from pathlib import Path
 from typing import IO, Any, TypeAlias
 from uuid import uuid4
 
+from django.apps import apps
 from django.conf import settings
 from django.core.files.base import File
 from django.db import DatabaseError
-from django.db.models import Q
+from django.db.models import Field
 
-from leaderboard.evaluations.models import Evaluation
 from leaderboard.refusals import TooLarge
-from leaderboard.standings.models import Measurement
 from leaderboard.submissions.models import Artifact
 
 CHUNK = 2**20
@@ -58,17 +61,20 @@ def store(source: Source) -> tuple[str, int]:
 
 
 def path(sha256: str) -> Path:
-    """Where the bytes lie, checked against their hash once per process and version of the file.
+    """Where the bytes lie: a regular file, checked against its hash when this process first asks for it, and again whenever
+    its inode, size or time of change is another.
 
     Raises MissingFileError or CorruptFileError.
     """
-    place = _place(sha256)
-    try:
-        state = place.stat()
-    except FileNotFoundError:
-        raise MissingFileError(f"the store has no file {sha256}") from None
-    _verify(place, sha256, (state.st_ino, state.st_mtime_ns, state.st_size))
-    return place
+    where, state = _regular(sha256)
+    _verify(where, sha256, (state.st_ino, state.st_mtime_ns, state.st_size))
+    return where
+
+
+def check(sha256: str) -> None:
+    """Read the bytes again, whatever this process has seen of them. Raises MissingFileError or CorruptFileError."""
+    where = _regular(sha256)[0]
+    _compare(where, sha256)
 
 
 def read(sha256: str) -> bytes:
@@ -93,33 +99,101 @@ def staged(source: Source, *, limit: int | None = None) -> Iterator[Staged]:
 @contextmanager
 def kept(received: Staged) -> Iterator[None]:
     """Put a staged file into the store for the duration of the block, and for ever if the block succeeds."""
-    place = _place(received.sha256)
-    place.parent.mkdir(parents=True, exist_ok=True)
+    where = place(received.sha256)
+    where.parent.mkdir(parents=True, exist_ok=True)
     with _locked(received.sha256):
-        new = not place.exists()
+        new = not where.exists()
         try:
             # Over equal bytes too: that renews a file which a sweep was about to take, and heals a rotten one.
-            received.path.replace(place)
-            _sync_folder(place.parent)
+            received.path.replace(where)
+            _sync_folder(where.parent)
             yield
         except BaseException:
             if new and not _surely_named(received.sha256):
-                place.unlink(missing_ok=True)
+                where.unlink(missing_ok=True)
             raise
 
 
-def sweep(*, older_than: float = GRACE_SECONDS) -> int:
-    """Remove what crashes have left behind: files older than so many seconds that no row names. Returns how many."""
-    latest = time.time() - older_than
-    removed = sum(_remove_old(draft, latest) for draft in _folder("incoming").iterdir())
-    for shard in _folder("sha256").iterdir():
-        old = [file for file in shard.iterdir() if file.stat().st_mtime < latest]
-        orphans = [file for file in old if file.name not in _named(file.name for file in old)]
-        for file in orphans:
-            with _locked(file.name):
-                if file.name not in _named([file.name]):
-                    removed += _remove_old(file, latest)
-    return removed
+def discard(sha256: str) -> bool:
+    """Remove a file that no row names any more, at once; whether it is gone. While a backup runs it stays, for `scrubbing` to
+    find. An artifact's row goes with its file, where no submission has it."""
+    with _locked(sha256), removal_allowed() as allowed:
+        Artifact.objects.filter(sha256=sha256, submissions=None).delete()
+        if not allowed or named([sha256]):
+            return False
+        place(sha256).unlink(missing_ok=True)
+    return True
+
+
+def remove_orphan(file: Path, *, latest: float) -> bool:
+    """Remove a file of the store that is older than `latest` and that no row names; whether it is gone."""
+    with _locked(file.name), removal_allowed() as allowed:
+        return allowed and not named([file.name]) and remove_old(file, latest=latest)
+
+
+def remove_old(file: Path, *, latest: float) -> bool:
+    """Remove a file that was not written since `latest` (seconds since 1970); whether it is gone."""
+    try:
+        if file.lstat().st_mtime >= latest:
+            return False
+        file.unlink()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+@contextmanager
+def nothing_removed() -> Iterator[None]:
+    """While the block runs, no process removes a file from the store: for backups. Several may run at once."""
+    with (_folder("locks") / "removal").open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        yield
+
+
+@contextmanager
+def removal_allowed() -> Iterator[bool]:
+    """Whether files may be removed within the block: not while a backup runs, for which nobody waits. One block at a time."""
+    with (_folder("locks") / "removing").open("ab") as turn, (_folder("locks") / "removal").open("ab") as lock:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+@lru_cache(maxsize=1)
+def naming_fields() -> tuple[Field[Any, Any], ...]:
+    """Every column that names stored files."""
+    fields = (field for model in apps.get_models() for field in model._meta.local_concrete_fields)  # noqa: SLF001
+    return tuple(field for field in fields if field.name.endswith("sha256"))
+
+
+def named(names: Iterable[str]) -> set[str]:
+    """Those of the names that a row refers to."""
+    names = list(names)
+    found: set[str] = set()
+    for field in naming_fields():
+        found.update(field.model._base_manager.filter(**{f"{field.name}__in": names}).values_list(field.name, flat=True))  # noqa: SLF001
+    return found
+
+
+def named_between(first: str, last: str) -> Iterator[str]:
+    """Every name that rows refer to from `first` up to, not including, `last`, in order and each once, in flat memory. Read
+    within one transaction, they are those of one moment."""
+    previous = None
+    columns = (_names_of(field, first, last) for field in naming_fields())
+    for sha256 in heapq.merge(*columns):
+        if sha256 != previous:
+            yield sha256
+        previous = sha256
+
+
+def _names_of(field: Field[Any, Any], first: str, last: str) -> Iterator[str]:
+    rows = field.model._base_manager.filter(**{f"{field.name}__gte": first, f"{field.name}__lt": last})  # noqa: SLF001
+    names = rows.exclude(**{field.name: ""}).order_by(field.name).values_list(field.name, flat=True).distinct()
+    return names.iterator(chunk_size=2000)
 
 
 def _receive(source: Source, draft: Path, *, limit: int | None) -> Staged:
@@ -157,39 +231,30 @@ def _surely_named(sha256: str) -> bool:
     """Whether to keep a file although its block has failed: a failure after the commit (of a hook, say) leaves a row that
     needs it, and where the database cannot tell, the file waits for a sweep."""
     try:
-        return bool(_named([sha256]))
+        return bool(named([sha256]))
     except DatabaseError:
         return True
 
 
-def _named(names: Iterable[str]) -> set[str]:
-    """Those of the names that a row refers to."""
-    names = list(names)
-    artifacts = Artifact.objects.filter(sha256__in=names).values_list("sha256", flat=True)
-    columns = Evaluation.objects.filter(columns_sha256__in=names).values_list("columns_sha256", flat=True)
-    return {*artifacts, *columns, *_parts_named(names)}
-
-
-def _parts_named(names: list[str]) -> set[str]:
-    """Those that hold a part of somebody's columns."""
-    kept = Measurement.objects.filter(Q(public_sha256__in=names) | Q(private_sha256__in=names))
-    return {name for pair in kept.values_list("public_sha256", "private_sha256") for name in pair}
-
-
-def _remove_old(file: Path, latest: float) -> bool:
-    try:
-        if file.stat().st_mtime >= latest:
-            return False
-        file.unlink()
-    except FileNotFoundError:
-        return False
-    return True
-
-
 @lru_cache(maxsize=4096)
-def _verify(place: Path, sha256: str, version: tuple[int, int, int]) -> None:
+def _verify(where: Path, sha256: str, version: tuple[int, int, int]) -> None:
     del version  # part of the cache's key: a file that has changed is checked again
-    with place.open("rb") as file:
+    _compare(where, sha256)
+
+
+def _regular(sha256: str) -> tuple[Path, os.stat_result]:
+    where = place(sha256)
+    try:
+        state = where.lstat()
+    except FileNotFoundError:
+        raise MissingFileError(f"the store has no file {sha256}") from None
+    if not stat.S_ISREG(state.st_mode):
+        raise CorruptFileError(f"{sha256} in the store is not a file of it, but a link or a folder")
+    return where, state
+
+
+def _compare(where: Path, sha256: str) -> None:
+    with where.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != sha256:
         raise CorruptFileError(f"the stored file {sha256} has changed: its SHA-256 is now {found}")
@@ -202,19 +267,21 @@ def _locked(sha256: str) -> Iterator[None]:
         yield
 
 
-def _place(sha256: str) -> Path:
+def place(sha256: str) -> Path:
+    """Where a file of this name lies if it is in the store. Raises MissingFileError for what cannot be a name."""
     if len(sha256) != 64 or not set(sha256) <= set("0123456789abcdef"):
         raise MissingFileError(f'"{sha256}" is not a SHA-256')
-    return _root() / "sha256" / sha256[:2] / sha256
+    return root() / "sha256" / sha256[:2] / sha256
 
 
 def _folder(name: str) -> Path:
-    folder = _root() / name
+    folder = root() / name
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
-def _root() -> Path:
+def root() -> Path:
+    """The store's folder."""
     return Path(settings.MEDIA_ROOT)
 
 

@@ -61,8 +61,8 @@ def in_order(loader: MigrationLoader) -> list[tuple[str, str]]:
 def _of_migration(migration: Migration, state: ProjectState, old: ProjectState) -> Iterator[str]:
     app = migration.app_label
     for operation in migration.operations:
-        for why in _of_operation(operation, app, state, old, atomic=migration.atomic):
-            yield f"{app}.{migration.name}, {operation.describe()}: {why}"
+        what = f"{app}.{migration.name}, {operation.describe()}"
+        yield from (f"{what}: {why}" for why in _of_operation(operation, app, state, old, atomic=migration.atomic))
         operation.state_forwards(app, state)
 
 
@@ -95,7 +95,7 @@ def _of_known_table(operation: Operation, old: ModelState | None, now: ModelStat
         if operation.old_name in old.fields:
             yield "the release back knows it by the old name; add a field, and remove the old one a release later"
     elif isinstance(operation, operations.AddConstraint):
-        yield from _constrained(operation, old)
+        yield from _constrained(operation, old, now)
     elif isinstance(operation, operations.AddIndex):
         yield "it locks out writers while it is built; take AddIndexConcurrently of leaderboard.operations.schema_changes"
     else:
@@ -128,15 +128,18 @@ def _altered(before: models.Field, after: models.Field) -> Iterator[str]:
         yield "the release back may write longer values"
 
 
-def _constrained(operation: operations.AddConstraint, old: ModelState) -> Iterator[str]:
-    """A unique constraint that says less than one of the release back holds for its rows too."""
+def _constrained(operation: operations.AddConstraint, old: ModelState, now: ModelState) -> Iterator[str]:
+    """A unique constraint holds for the rows of the release back if that has a stricter one, or writes null into a column."""
     constraint = operation.constraint
     if not isinstance(constraint, models.UniqueConstraint):
         yield "the release back may write what it forbids, and every row is read under a lock; check it in code first"
         return
+    columns = set(constraint.fields)
     stricter = [set(each.fields) for each in old.options["constraints"] if isinstance(each, models.UniqueConstraint)]
-    if constraint.fields and any(fields and fields <= set(constraint.fields) for fields in stricter):
-        if not isinstance(operation, AddUniqueConcurrently):
-            yield "its index locks out everybody while it is built; take AddUniqueConcurrently of operations.schema_changes"
-    else:
+    always_null = {
+        name for name in columns - set(old.fields) if now.fields[name].null and constraint.nulls_distinct is not False
+    }
+    if not columns or not (always_null or any(fields and fields <= columns for fields in stricter)):
         yield "the release back may write the same values twice; make it unique a release later"
+    elif not isinstance(operation, AddUniqueConcurrently):
+        yield "its index locks out everybody while it is built; take AddUniqueConcurrently of operations.schema_changes"

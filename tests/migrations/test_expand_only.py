@@ -100,6 +100,12 @@ def test_an_index_built_concurrently_needs_a_migration_without_a_transaction(loa
     assert "atomic = False" in added(loader, operation)[0]
 
 
+def test_a_uniqueness_that_the_release_back_escapes_with_null_is_allowed(loader):
+    column = migrations.AddField("submission", "x", models.IntegerField(null=True))
+    constraint = UniqueConstraint(fields=["board", "x"], condition=Q(x__isnull=False), name="one_x")
+    assert added(loader, column, AddUniqueConcurrently("submission", constraint), atomic=False) == []
+
+
 @pytest.mark.parametrize("operation", CONCURRENT, ids=lambda each: type(each).__name__)
 def test_an_index_built_concurrently_is_allowed(loader, operation):
     assert added(loader, operation, atomic=False) == []

@@ -101,8 +101,12 @@ def change(scratch, operation: Operation, *, label: str = "submissions") -> None
 CONCURRENT = {
     "by_kind": AddIndexConcurrently("submission", models.Index(fields=["kind"], name="by_kind")),
     "one_name": AddUniqueConcurrently("submission", models.UniqueConstraint(fields=["name", "kind"], name="one_name")),
+    "one_model": AddUniqueConcurrently(
+        "submission",
+        models.UniqueConstraint(fields=["name", "model"], condition=models.Q(model="x"), name="one_model"),
+    ),
 }
-EXPECTED = {"by_kind": (["kind"], False), "one_name": (["name", "kind"], True)}
+EXPECTED = {"by_kind": (["kind"], False), "one_name": (["name", "kind"], True), "one_model": (["name", "model"], True)}
 
 
 def test_a_concurrent_operation_makes_what_django_s_would(scratch):

@@ -2,16 +2,15 @@
 
 import hashlib
 import io
-import os
 import threading
 
 import pytest
 from django.core.files.base import ContentFile
-from django.core.management import call_command
 
 from leaderboard.refusals import TooLarge
 from leaderboard.submissions import storage
 from leaderboard.submissions.models import Artifact
+from tests.web.rows import add_submission
 
 RAW = b"some bytes" * 1000
 SHA = hashlib.sha256(RAW).hexdigest()
@@ -116,15 +115,37 @@ def test_who_waits_for_the_same_file_gets_it_although_the_first_one_fails(db, ow
     assert storage.read(SHA) == RAW
 
 
-def test_a_sweep_removes_old_orphans_only(db, own_files, capsys):
-    orphan, _ = storage.store(b"orphan")
-    young, _ = storage.store(b"young")
+def test_a_file_that_no_row_names_is_discarded_at_once(db, own_files):
     named, size = storage.store(b"named")
     Artifact.objects.create(sha256=named, size=size)
-    (own_files / "incoming" / "crashed").write_bytes(b"half")
-    for path in (storage.path(orphan), storage.path(named), own_files / "incoming" / "crashed"):
-        os.utime(path, (0, 0))
-    call_command("sweep_files")
-    assert capsys.readouterr().out == "removed 2 files\n"
-    assert files(own_files) == {young, named}
-    assert storage.sweep() == 0
+    assert storage.discard(named)
+    assert files(own_files) == set()
+    assert not Artifact.objects.exists()
+    assert storage.discard(named), "twice is as once"
+
+
+def test_a_file_that_is_still_named_is_not_discarded(board, user, own_files):
+    sha256, size = storage.store(RAW)
+    artifact = Artifact.objects.create(sha256=sha256, size=size)
+    add_submission(board, owner=user, name="A", kind="onnx", artifact=artifact)
+    assert not storage.discard(sha256)
+    assert files(own_files) == {sha256}
+
+
+def test_nothing_is_removed_while_a_backup_runs(db, own_files):
+    sha256, _ = storage.store(RAW)
+    with storage.nothing_removed(), storage.nothing_removed():
+        assert not storage.discard(sha256)
+    assert files(own_files) == {sha256}
+    assert storage.discard(sha256)
+
+
+def test_a_link_in_the_store_is_not_followed(db, tmp_path):
+    storage.store(RAW)
+    elsewhere = tmp_path / "elsewhere"
+    storage.path(SHA).replace(elsewhere)
+    storage.place(SHA).symlink_to(elsewhere)
+    with pytest.raises(storage.CorruptFileError, match="a link"):
+        storage.path(SHA)
+    storage.store(RAW)
+    assert not storage.path(SHA).is_symlink()

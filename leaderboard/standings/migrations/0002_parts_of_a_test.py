@@ -23,14 +23,6 @@ class Migration(migrations.Migration):
                 ("announced_value", models.FloatField(null=True)),
             ],
         ),
-        migrations.RemoveConstraint(
-            model_name="pairedtest",
-            name="one_paired_test_per_pair_and_metric",
-        ),
-        migrations.RemoveConstraint(
-            model_name="score",
-            name="one_score_per_metric_and_slice",
-        ),
         migrations.AddField(
             model_name="pairedtest",
             name="part",
@@ -67,18 +59,6 @@ class Migration(migrations.Migration):
             model_name="standing",
             name="public_rank",
             field=models.PositiveIntegerField(help_text="Its rank by the public part when the board was revealed.", null=True),
-        ),
-        migrations.AddConstraint(
-            model_name="pairedtest",
-            constraint=models.UniqueConstraint(
-                fields=("first", "second", "metric", "part"), name="one_paired_test_per_pair_metric_and_part"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="score",
-            constraint=models.UniqueConstraint(
-                fields=("evaluation", "metric", "slice", "part"), name="one_score_per_metric_slice_and_part"
-            ),
         ),
         migrations.AddField(
             model_name="measurement",
