@@ -1,5 +1,5 @@
-"""A drill: the stream runs, faults happen one after another, and after each the deployment has to recover. Used by the tests and
-by the soak."""
+"""A drill: the stream runs, faults happen one after another, and after each the deployment has to recover. Used by the
+tests and by the soak."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tests.faults.stream import Stream
 from tests.services import wait_until
 
 PATIENCE_SECONDS = 60.0
-"""How long a test waits for recovery before it says that there is none. Not the bound: docs/reliability.md has what was measured."""
+"""How long a test waits for recovery before it says that there is none. What was measured stands in docs/reliability.md."""
 
 
 @dataclass
 class Drill:
-    """One run over one stand. `recoveries`: seconds from the end of a fault's cause until all that was posted before is final."""
+    """One run over one stand. `recoveries`: seconds from the end of a fault's cause until all that was posted is final."""
 
     stand: Stand
     seed: int

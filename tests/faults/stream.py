@@ -1,5 +1,5 @@
-"""A stream of submissions, and a reader beside it, that go on whatever happens. The sender does what a good client does: the same
-request with the same Idempotency-Key until it is answered. Both remember every status that they were given."""
+"""A stream of submissions, and a reader beside it, that go on whatever happens. The sender does what a good client does: the
+same request with the same Idempotency-Key until it is answered. Both remember every status that they were given."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from onnx import TensorProto, helper, numpy_helper
 from tests.faults.stand import BOARD, Stand
 from tests.services import Answer, multipart
 
-OUTSTANDING = 10
+OUTSTANDING = 4
 PATIENCE_SECONDS = 120.0
 TEST_ROWS = 901
 AWAY = (OSError, http.client.HTTPException, ValueError)

@@ -6,6 +6,8 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -21,8 +23,8 @@ KINDS = random.Random(SEED).sample(sorted(FAULTS), len(FAULTS))
 
 
 @pytest.fixture(scope="module")
-def drill(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Drill]:
-    with stand(tmp_path_factory.mktemp("faults")) as built:
+def drill() -> Iterator[Drill]:
+    with TemporaryDirectory(prefix="standings-faults-") as folder, stand(Path(folder)) as built:
         run = Drill(built, SEED)
         run.begin()
         yield run
