@@ -252,6 +252,7 @@ REAP_EVERY_SECONDS = env.float("REAP_EVERY_SECONDS", 3.0)
 REPUBLISH_AFTER_SECONDS = env.float("REPUBLISH_AFTER_SECONDS", 15.0)
 MAX_ATTEMPTS = 3
 STOP_GRACE_SECONDS = env.float("STOP_GRACE_SECONDS", 5.0)
+OVERDUE_WAIT_SECONDS = env.float("OVERDUE_WAIT_SECONDS", 3600.0)
 
 # --- broker and Celery (measured; the reasons for a task's flags stand at leaderboard.celery.task)
 CELERY_BROKER_URL = BROKER_URL or "fssafe://localhost"

@@ -1,6 +1,7 @@
-"""Finds evaluations that are beyond their limits: what should have happened to them, and has not. Nothing of it is expected ever
-to be found; each finding is a fault of the server that an operator should know of. The scheduler looks once a minute (`report`)
-and keeps what it found in its row, for /readyz and the administration; `manage.py check_evaluations` looks at once."""
+"""Finds evaluations that are beyond their limits: what should have happened to them, and has not. Nothing of it is expected
+ever to be found; each finding is a fault of the server that an operator should know of. The scheduler looks once a minute
+(`report`) and keeps what it found in its row, for /readyz and the administration; `manage.py check_evaluations` looks at once.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +29,7 @@ SILENT_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class Finding:
-    """One evaluation that is beyond a limit. `what` is one of KINDS; `seconds`: for how long it has been, where that is known."""
+    """One evaluation that is beyond a limit. `what` is one of KINDS; `seconds`: for how long it has been, if that is known."""
 
     evaluation: int
     what: str

@@ -16,8 +16,8 @@ class Command(BaseCommand):
     """Exit status 0: none; 1: some, one line each."""
 
     help = (
-        "Reports evaluations that are beyond their limits: waiting or running for too long, held by a dead worker, over without "
-        "an end, succeeded without scores or standing. Exit status 1 if there are any."
+        "Reports evaluations that are beyond their limits: waiting or running for too long, held by a dead worker, over "
+        "without an end, succeeded without scores or standing. Exit status 1 if there are any."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
