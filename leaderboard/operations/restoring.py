@@ -25,10 +25,10 @@ from leaderboard import secrets
 from leaderboard.accounts.models import User
 from leaderboard.evaluations import dispatch, lifecycle
 from leaderboard.evaluations.models import Scheduler, Worker
+from leaderboard.evaluations.overdue import SILENT_SECONDS
 from leaderboard.operations import archive, migrating
 from leaderboard.operations.archive import DamagedBackupError
 from leaderboard.operations.backing_up import FORMAT, SECRETS, fingerprint, schema_leaves
-from leaderboard.operations.health import SILENT_SECONDS
 from leaderboard.operations.progress import bar
 from leaderboard.operations.table_rows import read_table, tables
 from leaderboard.submissions import storage
