@@ -104,7 +104,7 @@ def settle(board: Any) -> tuple[float, float]:
     from leaderboard.standings import settling
 
     inner, writes = settling._write, []  # noqa: SLF001
-    settling._write = lambda turn, rows: writes.append(timed(lambda: inner(turn, rows)))  # noqa: SLF001
+    settling._write = lambda turn, change: writes.append(timed(lambda: inner(turn, change)))  # noqa: SLF001
     try:
         whole = timed(lambda: settling.settle(board, track_version=board.track.version, rest=0))
     finally:

@@ -24,7 +24,8 @@ Integers = NDArray[np.int64]
 Direction = Literal["max", "min"]
 
 LEVEL = 0.05
-HEAD = 50
+HEAD = 20
+"""How many of the best are ranked by paired tests: 190 pairs; a new member of the head adds 19."""
 STRETCH = 1.25
 
 
@@ -157,12 +158,67 @@ def interval_ranks(
     scores have correlation 0.3, as scores on the same examples easily do, by 4.14 (p = 3e-5: among 1,400). The worst case, a
     score beside one without any error, is p = 0.014. A NaN end gives way to the value.
     """
+    floors, ceilings = oriented(values, lows, highs, direction=direction, stretch=stretch)
+    return _disjoint_ranks(floors, ceilings)
+
+
+def _disjoint_ranks(floors: Floats, ceilings: Floats) -> tuple[Integers, Integers]:
+    """1 + how many floors lie above the own ceiling, and n - how many ceilings lie below the own floor."""
+    above = len(floors) - np.searchsorted(np.sort(floors), ceilings, side="right")
+    below = np.searchsorted(np.sort(ceilings), floors, side="left")
+    return 1 + above.astype(np.int64), len(floors) - below.astype(np.int64)
+
+
+def oriented(
+    values: Floats, lows: Floats, highs: Floats, *, direction: Direction, stretch: float = STRETCH
+) -> tuple[Floats, Floats]:
+    """(floor, ceiling) of stretched intervals, mirrored where less is better: of two entries one is surely better if its floor
+    lies above the other's ceiling."""
     low, high = stretched(values, lows, highs, stretch=stretch)
-    if direction == "min":
-        low, high = -high, -low
-    above = len(low) - np.searchsorted(np.sort(low), high, side="right")
-    below = np.searchsorted(np.sort(high), low, side="left")
-    return 1 + above.astype(np.int64), len(low) - below.astype(np.int64)
+    return (low, high) if direction == "max" else (-high, -low)
+
+
+class Ranks(NamedTuple):
+    """Ranks of n entries that are sorted from the best value to the worst, as arrays [n].
+
+    rank, low, high: as in `Place`.
+    over:  the least floor above the own ceiling, for entries below the head; infinite in the head, for entries above which
+           there is none, and for those that a tie with the last of the head holds up. Below the head a larger `over` is a
+           better rank, and an equal one the same: it says where an entry stands without a number that moves with every other.
+    order: which entry stands at position 1, 2, ...
+    """
+
+    rank: Integers
+    low: Integers
+    high: Integers
+    over: Floats
+    order: Integers
+
+
+def ranks_in_order(floors: Floats, ceilings: Floats, *, tested: tuple[Integers, Integers] | None = None) -> Ranks:
+    """The ranks that `rank` gives, in O(n log n) array operations: 100,000 take tens of milliseconds.
+
+    floors, ceilings: [n] as `oriented` makes them, of entries sorted from the best value to the worst.
+    tested: (rank, rank_high) of the first entries, the head, among each other: `ranks_from_tests`.
+    """
+    low, high = _disjoint_ranks(floors, ceilings)
+    rank, over = low.copy(), _least_above(floors, ceilings)
+    top = 0 if tested is None else len(tested[0])
+    if tested is not None:
+        _, among = _disjoint_ranks(floors[:top], ceilings[:top])
+        high[:top] += tested[1] - among  # below the head the intervals still count
+        rank[:top] = low[:top] = tested[0]
+        rank[top:] = np.maximum(rank[top:], tested[0].max(initial=1))
+        over[:top] = np.inf
+        over[top:][low[top:] <= tested[0].max(initial=1)] = np.inf
+    position = np.arange(len(rank))
+    return Ranks(rank, low, high, over, np.lexsort((position, rank, position >= top)))
+
+
+def _least_above(floors: Floats, ceilings: Floats) -> Floats:
+    """For each ceiling the least floor that lies above it; infinite where there is none."""
+    ascending = np.append(np.sort(floors), np.inf)
+    return np.asarray(ascending[np.searchsorted(ascending[:-1], ceilings, side="right")])
 
 
 def stretched(values: Floats, lows: Floats, highs: Floats, *, stretch: float = STRETCH) -> tuple[Floats, Floats]:
@@ -203,20 +259,13 @@ def rank_intervals(resampled: Floats, *, direction: Direction, level: float = LE
 def _ranked(known: Sequence[Entry], *, direction: Direction, compare: Compare | None, head: int) -> list[Place]:
     """Places of entries that are sorted from the best value to the worst."""
     values, lows, highs = _columns(known)
-    low_ranks, high_ranks = interval_ranks(values, lows, highs, direction=direction)
-    ranks = low_ranks.copy()
-    top = min(head, len(known))
-    if compare is not None and top > 1:
-        differences, p_values = _ask(compare, [entry.key for entry in known[:top]])
-        tested, reach = ranks_from_tests(differences, p_values, direction=direction)
-        among = interval_ranks(values[:top], lows[:top], highs[:top], direction=direction)[1]
-        high_ranks[:top] += reach - among  # below the head the intervals still count
-        ranks[:top] = low_ranks[:top] = tested
-        ranks[top:] = np.maximum(ranks[top:], tested.max())
-    order = sorted(range(len(known)), key=lambda i: (i >= top, ranks[i], i))
+    tested = None
+    if compare is not None and min(head, len(known)) > 1:
+        tested = ranks_from_tests(*differences_of(compare, [entry.key for entry in known[:head]]), direction=direction)
+    found = ranks_in_order(*oriented(values, lows, highs, direction=direction), tested=tested)
     return [
-        Place(known[i].key, position, int(ranks[i]), int(low_ranks[i]), int(high_ranks[i]), "")
-        for position, i in enumerate(order, start=1)
+        Place(known[i].key, position, int(found.rank[i]), int(found.low[i]), int(found.high[i]), "")
+        for position, i in enumerate(found.order, start=1)
     ]
 
 
@@ -227,7 +276,7 @@ def _columns(entries: Sequence[Entry]) -> tuple[Floats, Floats, Floats]:
     return value, low, high
 
 
-def _ask(compare: Compare, keys: Sequence[Any]) -> tuple[Floats, Floats]:
+def differences_of(compare: Compare, keys: Sequence[Any]) -> tuple[Floats, Floats]:
     """Differences and p-values of all pairs, [n, n] each; every pair is asked for once."""
     differences = np.zeros((len(keys), len(keys)))
     p_values = np.full((len(keys), len(keys)), np.nan)

@@ -6,6 +6,7 @@ modules and devices.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -13,12 +14,12 @@ import select
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from evaluators import limits
 from evaluators.failures import EvaluationFailure, FailureCode
 from evaluators.runtime import numerics, orders, sandbox
-from evaluators.runtime.empty_folder import EmptyFolder
 
 START_S = 120.0
 END_S = 5.0
@@ -42,7 +43,7 @@ class ZygoteProcess:
     """A running zygote. `layers` and `versions` are what it said of itself. spawned: it serves jobs itself, and never forks."""
 
     def __init__(self, *, folder: Path, sandboxed: bool, spawned: bool, device: str, groups: list[Path]) -> None:
-        self._empty = EmptyFolder(folder)
+        self._empty = tempfile.TemporaryDirectory(dir=folder, prefix="empty-")
         self.channel, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         parent = os.pidfd_open(os.getpid())
         try:
@@ -120,7 +121,8 @@ class ZygoteProcess:
         self.channel.close()
         self.process.kill()
         self.process.wait()
-        self._empty.cleanup()
+        with contextlib.suppress(OSError):
+            self._empty.cleanup()
 
     def _next(self, *, seconds: float) -> bytes:
         return self._next_with_fds(seconds=seconds)[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import ClassVar
 
 from django.db import models
@@ -11,8 +12,13 @@ from leaderboard.boards.models import Board
 from leaderboard.evaluations.models import Evaluation
 from leaderboard.submissions.models import Submission
 
-LAST = 2**31 - 1
-"""The tier of what is not ranked."""
+TAIL, LAST = 2**31 - 2, 2**31 - 1
+"""The tiers of what is ranked by intervals, and of what is not ranked."""
+BEYOND = sys.float_info.max
+"""`over` of a row above which no floor lies."""
+UNRANKED = {"rank": None, "rank_low": None, "rank_high": None, "tier": LAST, "over": BEYOND, "rule": ""}
+BEST_FIRST = (models.F("merit").desc(nulls_last=True), "submitted_at", "submission_id")
+"""The order of standings by value, then arrival; what is not ranked comes last."""
 
 
 class Part(models.TextChoices):
@@ -83,18 +89,21 @@ class Measurement(models.Model):
 class Standing(models.Model):
     """The place of a submission on its board, for one track version: that of its newest succeeded evaluation.
 
-    Rows are read in the order of `tier`, `merit` (the largest first) and `submitted_at`. `tier` is the rank, or LAST where
-    there is none, for which `reason` says why. `merit`, `floor` and `ceiling` are value and interval such that more is better,
-    the interval stretched as `evaluators.ordering` does: a row is surely better than another if its floor is above the other's
-    ceiling. `rule` names what gave the rank. `superseded`: the board counts another submission of the same competitor.
+    `merit`, `floor` and `ceiling` are value and interval such that more is better, the interval stretched as
+    `evaluators.ordering` does: a row is surely better than another if its floor is above the other's ceiling. `rule` names what
+    gave the rank. `superseded`: the board counts another submission of the same competitor.
+
+    Rows are read in the order of `tier`, `over`, `merit` (the largest first) and `submitted_at`. `tier` is the rank by paired
+    tests, TAIL below the head, and LAST for what has no rank, for which `reason` says why. `over` orders the tail as the rank
+    does, but does not move when a row comes in above: the least floor that lies above the ceiling, BEYOND where there is none.
     """
 
     class Rule(models.TextChoices):
         TESTS = "tests", "Paired tests"
         INTERVALS = "intervals", "Disjoint intervals"
 
-    board = models.ForeignKey(Board, on_delete=models.CASCADE, related_name="standings")
-    submission = models.ForeignKey(Submission, on_delete=models.CASCADE, related_name="standings")
+    board = models.ForeignKey(Board, on_delete=models.CASCADE, related_name="standings", db_index=False)
+    submission = models.ForeignKey(Submission, on_delete=models.CASCADE, related_name="standings", db_index=False)
     evaluation = models.ForeignKey(Evaluation, on_delete=models.CASCADE, related_name="standings")
     track_version = models.CharField(max_length=64)
     submitted_at = models.DateTimeField()
@@ -110,20 +119,21 @@ class Standing(models.Model):
     rank_high = models.PositiveIntegerField(null=True)
     rule = models.CharField(max_length=10, choices=Rule, blank=True)
     tier = models.PositiveIntegerField(default=LAST)
+    over = models.FloatField(default=BEYOND, db_default=BEYOND)
     superseded = models.BooleanField(default=False)
     public_rank = models.PositiveIntegerField(null=True, help_text="Its rank by the public part when the board was revealed.")
     placed_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
-        ordering: ClassVar = ["tier", "-merit", "submitted_at", "submission"]
+        ordering: ClassVar = ["tier", "-over", "-merit", "submitted_at", "submission"]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["submission", "track_version"], name="one_standing_per_submission_and_version")
         ]
         indexes: ClassVar = [
             models.Index(
-                fields=["board", "track_version", "tier", "-merit", "submitted_at", "submission"],
+                fields=["board", "track_version", "tier", "-over", "-merit", "submitted_at", "submission"],
                 condition=models.Q(superseded=False),  # as a column, "not superseded" would keep the index from being used
-                name="standing_page",
+                name="standing_in_order",
             ),
             models.Index(fields=["board", "track_version", "floor"], name="standing_floor"),
             models.Index(fields=["board", "track_version", "ceiling"], name="standing_ceiling"),
@@ -132,7 +142,9 @@ class Standing(models.Model):
 
 class PairedTest(models.Model):
     """A paired test of two evaluations in one metric over one part of the test, `first_id` < `second_id`: the difference
-    first - second. Evaluations never change, so this is computed once. p is null where there is no test, with the `reason`."""
+    first - second. Evaluations never change, so this is computed once. p is null where there is no test, with the `reason`. A
+    test that failed for a reason that may pass (files that cannot be read just now) is tried again at `again_at`; after
+    `failures` too many, or for a lasting reason, that is null."""
 
     first = models.ForeignKey(Evaluation, on_delete=models.CASCADE, related_name="+")
     second = models.ForeignKey(Evaluation, on_delete=models.CASCADE, related_name="+")
@@ -142,6 +154,8 @@ class PairedTest(models.Model):
     p = models.FloatField(null=True)
     method = models.CharField(max_length=80, blank=True)
     reason = models.CharField(max_length=200, blank=True)
+    failures = models.PositiveSmallIntegerField(default=0, db_default=0)
+    again_at = models.DateTimeField(null=True)
 
     class Meta:
         constraints: ClassVar = [
@@ -154,7 +168,8 @@ class PairedTest(models.Model):
 
 class Settlement(models.Model):
     """How far the ranks of one board are, for one track version. Every result that is placed adds one to `wanted`; settling
-    ranks all rows and sets `settled` to what `wanted` was when it began. One worker settles at a time, under a lease.
+    ranks all rows and sets `settled` to what `wanted` was when it began. One worker settles at a time, under a lease. At
+    `retest_at` it is settled although no result came: a paired test of its head is tried again.
     `policy` is what the standings were made under: `standings.policies.Policy.text`."""
 
     board = models.ForeignKey(Board, on_delete=models.CASCADE, related_name="+")
@@ -165,6 +180,7 @@ class Settlement(models.Model):
     not_before = models.DateTimeField(default=timezone.now)
     token = models.UUIDField(null=True)
     expires_at = models.DateTimeField(null=True)
+    retest_at = models.DateTimeField(null=True)
     asked_at = models.DateTimeField(default=timezone.now, help_text="When a worker was last woken to settle.")
 
     class Meta:

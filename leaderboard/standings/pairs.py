@@ -5,15 +5,15 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from django.conf import settings
 
 from evaluators import registry
-from evaluators.ordering import Compare, Entry, Paired, stretched
+from evaluators.ordering import Compare, Direction, Entry, Integers, Paired, differences_of, ranks_from_tests, stretched
 from evaluators.versions import track_version
 from leaderboard.evaluations.models import Evaluation
 from leaderboard.standings.models import PairedTest
@@ -58,28 +58,44 @@ def complete_tests(
     return known
 
 
-def comparing(tests: Mapping[Pair, Paired], entries: Iterable[Entry], evaluation_of: Mapping[Any, int]) -> Compare:
+class Contestant(NamedTuple):
+    """A member of the head: its evaluation, its value, and its interval as `evaluators.ordering` stretches it, which may be
+    mirrored as less is better."""
+
+    evaluation: int
+    value: float
+    floor: float
+    ceiling: float
+
+
+def contestant(entry: Entry, *, evaluation: int) -> Contestant:
+    """Of an entry that is ranked."""
+    value = np.array([math.nan if entry.value is None else entry.value])
+    ends = [np.array([math.nan if end is None else end]) for end in (entry.low, entry.high)]
+    low, high = stretched(value, *ends)
+    return Contestant(evaluation, float(value[0]), float(low[0]), float(high[0]))
+
+
+def comparing(tests: Mapping[Pair, Paired], contestants: Mapping[Any, Contestant]) -> Compare:
     """The tests as `evaluators.ordering` asks for them: by keys, a - b. Where a pair could not be tested, the stretched
     intervals decide: disjoint ones count as a difference beyond doubt."""
-    bounds = {entry.key: _bounds(entry) for entry in entries}
 
-    def compare(a: Any, b: Any) -> Paired:
-        first, second = evaluation_of[a], evaluation_of[b]
-        found = tests.get((min(first, second), max(first, second)))
+    def compare(key_a: Any, key_b: Any) -> Paired:
+        a, b = contestants[key_a], contestants[key_b]
+        found = tests.get((min(a.evaluation, b.evaluation), max(a.evaluation, b.evaluation)))
         if found is None or found.p is None or found.difference is None:
-            (low_a, at_a, high_a), (low_b, at_b, high_b) = bounds[a], bounds[b]
-            return Paired(at_a - at_b, 0.0 if low_a > high_b or low_b > high_a else 1.0)
-        return found if first < second else Paired(-found.difference, found.p)
+            return Paired(a.value - b.value, 0.0 if a.floor > b.ceiling or b.floor > a.ceiling else 1.0)
+        return found if a.evaluation < b.evaluation else Paired(-found.difference, found.p)
 
     return compare
 
 
-def _bounds(entry: Entry) -> tuple[float, float, float]:
-    """(low, value, high) of an entry that is ranked, stretched."""
-    value = np.array([math.nan if entry.value is None else entry.value])
-    ends = [np.array([math.nan if end is None else end]) for end in (entry.low, entry.high)]
-    low, high = stretched(value, *ends)
-    return float(low[0]), float(value[0]), float(high[0])
+def tested_ranks(
+    tests: Mapping[Pair, Paired], head: Sequence[Contestant], *, direction: Direction
+) -> tuple[Integers, Integers]:
+    """(rank, rank_high) of the members of the head among each other."""
+    compare = comparing(tests, dict(enumerate(head)))
+    return ranks_from_tests(*differences_of(compare, range(len(head))), direction=direction)
 
 
 def track_reader(slug: str, *, version: str) -> Track | None:

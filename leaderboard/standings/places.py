@@ -3,11 +3,28 @@ anew for other metrics, dates and selections. Who is significantly better is `ev
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from typing import Any, NamedTuple
 
-from evaluators.ordering import Compare, Entry, Place, rank, why_not_ranked
-from leaderboard.standings.policies import HEAD, Policy
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluators.ordering import HEAD, Compare, Entry, Place, rank, why_not_ranked
+from leaderboard.standings.policies import Policy
+
+COMPETITOR = ("submission__user_id", "submission__team_id", "submission__user__is_system")
+"""What `whose` is told of a standing: user, team, whether it is the system's."""
+
+
+def first_of_each(competitors: Sequence[Hashable]) -> NDArray[np.bool_]:
+    """Which rows count, of rows sorted best first, where the best of each competitor does. All of those of None count."""
+    seen: set[Hashable] = set()
+    first = np.ones(len(competitors), dtype=bool)
+    for position, competitor in enumerate(competitors):
+        if competitor is not None:
+            first[position] = competitor not in seen
+            seen.add(competitor)
+    return first
 
 
 class Contender(NamedTuple):

@@ -7,12 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-from evaluators.ordering import Direction
+from evaluators.ordering import HEAD, Direction
 from leaderboard.boards.models import Board
 from leaderboard.submissions.models import Submission
-
-HEAD = 20
-"""How many of the best are ranked by paired tests: 190 pairs; a new member of the head adds 19."""
 
 
 @dataclass(frozen=True)

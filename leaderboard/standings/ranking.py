@@ -1,6 +1,7 @@
 """Placing: from the result of an evaluation to a row of its board. Called by `evaluations.lifecycle` inside the transaction
 that commits the result, so it costs the same on a long board as on a short one: the new row gets a rank from its neighbors' at
-once, and no other row is touched. `settling` then ranks the board, in a worker and outside of any result's transaction."""
+once, and no other row is touched but the tries of the same competitor where the best of them counts. `settling` then ranks the
+board, in a worker and outside of any result's transaction."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from django.db.models import F, QuerySet
+from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -16,7 +17,9 @@ from evaluators.ordering import STRETCH
 from evaluators.runtime.jobs import ScoreValue
 from leaderboard.boards.models import Board
 from leaderboard.evaluations.models import Evaluation
-from leaderboard.standings.models import LAST, Score, Settlement, Standing
+from leaderboard.standings import superseding
+from leaderboard.standings.models import UNRANKED, Score, Settlement, Standing
+from leaderboard.standings.neighbors import rank_by_neighbors
 from leaderboard.standings.policies import Policy, policy_of
 
 __all__ = ["Bounds", "bounds_of", "place", "record_scores", "show"]
@@ -48,8 +51,11 @@ def place(evaluation: Evaluation) -> Standing:
     )
     score = evaluation.scores.filter(metric=policy.metric["name"], slice="").first()
     show(standing, evaluation, score, policy)
-    _rank_by_neighbors(standing)
-    standing.save()
+    if policy.counts == "competitor" and not submission.user.is_system:
+        superseding.count_best(standing)
+    else:
+        rank_by_neighbors(standing)
+        standing.save()
     _ask_to_settle(standing, policy)
     return standing
 
@@ -70,8 +76,8 @@ def show(standing: Standing, evaluation: Evaluation, score: Score | None, policy
     standing.merit = bounds.merit if bounds else None
     standing.floor = bounds.floor if bounds else None
     standing.ceiling = bounds.ceiling if bounds else None
-    standing.rank = standing.rank_low = standing.rank_high = None
-    standing.tier, standing.rule, standing.superseded = LAST, "", False
+    for name, nothing in {**UNRANKED, "superseded": False}.items():
+        setattr(standing, name, nothing)
 
 
 @dataclass(frozen=True)
@@ -90,32 +96,6 @@ def bounds_of(value: float | None, low: float | None, high: float | None, *, pol
     below = value - STRETCH * (value - min(value, value if low is None else low))
     above = value + STRETCH * (max(value, value if high is None else high) - value)
     return Bounds(value, below, above) if policy.sign > 0 else Bounds(-value, -above, -below)
-
-
-def _rank_by_neighbors(standing: Standing) -> None:
-    """The rank by intervals, until the board is settled. The rank of a row is 1 + how many floors lie above its ceiling: that
-    of the row with the next higher ceiling, and the floors between the two. Likewise from below for the other end."""
-    if standing.merit is None or standing.floor is None or standing.ceiling is None:
-        return
-    others = _ranked_beside(standing)
-    above = others.filter(ceiling__gte=standing.ceiling).order_by("ceiling").values_list("ceiling", "rank").first()
-    rank = 1
-    if above is not None:
-        rank = int(above[1] or 0) + others.filter(floor__gt=standing.ceiling, floor__lte=above[0]).count()
-    below = others.filter(floor__lte=standing.floor).order_by("-floor").values_list("floor", "rank_high").first()
-    if below is not None:
-        rank_high = int(below[1] or 0) + 1 - others.filter(ceiling__gte=below[0], ceiling__lt=standing.floor).count()
-    else:
-        lowest = others.filter(floor__isnull=False).order_by("floor").values_list("rank_high", flat=True).first()
-        rank_high = 1 + (lowest or 0)
-    standing.rank = standing.rank_low = standing.tier = rank
-    standing.rank_high = max(rank, rank_high)
-    standing.rule = Standing.Rule.INTERVALS
-
-
-def _ranked_beside(standing: Standing) -> QuerySet[Standing]:
-    rows = Standing.objects.filter(board=standing.board, track_version=standing.track_version, rank__isnull=False)
-    return rows.exclude(pk=standing.pk) if standing.pk else rows
 
 
 def _ask_to_settle(standing: Standing, policy: Policy) -> None:

@@ -9,12 +9,12 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Count, QuerySet
 
+from evaluators.ordering import HEAD
 from leaderboard.boards.models import Board
 from leaderboard.evaluations import lifecycle
 from leaderboard.evaluations.models import Evaluation
 from leaderboard.refusals import Conflict
 from leaderboard.standings.models import Standing
-from leaderboard.standings.policies import HEAD
 from leaderboard.submissions.models import Submission
 
 HEAD_PRIORITY, TAIL_PRIORITY = 4, 8
@@ -63,9 +63,10 @@ def reevaluate(board: Board, *, limit: int | None = None) -> int:
     """
     tried = Evaluation.objects.filter(submission__board=board, track_version=board.track.version).values("submission")
     left = Standing.objects.filter(submission__in=_outdated(board).exclude(pk__in=tried).values("pk"))
-    newest: dict[UUID, tuple[int, float]] = {}
-    for submission, tier, merit in left.order_by("evaluation__number").values_list("submission_id", "tier", "merit"):
-        newest[submission] = (tier, -(merit or 0.0))
+    newest: dict[UUID, tuple[int, float, float]] = {}
+    columns = ("submission_id", "tier", "over", "merit")
+    for submission, tier, over, merit in left.order_by("evaluation__number").values_list(*columns):
+        newest[submission] = (tier, -over, -(merit or 0.0))
     in_order = sorted(newest, key=lambda key: (newest[key], str(key)))[:limit]
     return sum(_queue(key, priority=HEAD_PRIORITY if n < HEAD else TAIL_PRIORITY) for n, key in enumerate(in_order))
 

@@ -17,13 +17,13 @@ from leaderboard.boards.models import Board
 from leaderboard.evaluations.models import Evaluation, State
 from leaderboard.refusals import FieldError, InvalidRequest
 from leaderboard.standings.models import Score, Standing
-from leaderboard.standings.pairs import comparing, stored_tests
+from leaderboard.standings.pairs import comparing, contestant, stored_tests
 from leaderboard.standings.places import Contender, Placed, head_of, places_of, superseded, whose
 from leaderboard.standings.policies import Policy, policy_of
 from leaderboard.submissions.models import Submission
 
 BEST_PER = ("submission", "competitor")
-_ORDER = ("tier", "-merit", "submitted_at", "submission_id")
+_ORDER = ("tier", "-over", "-merit", "submitted_at", "submission_id")
 _SUBMISSION = (
     *("id", "name", "kind", "origin", "model", "visibility", "created_at"),
     *("user_id", "user__username", "user__is_system", "team_id", "team__name"),
@@ -210,7 +210,7 @@ def _kept_tests(entries: list[Entry], by_id: Mapping[UUID, Candidate], policy: P
     tests = stored_tests(list(evaluation_of.values()), metric=policy.metric["name"]) if len(head) > 1 else {}
     if len(tests) < len(head) * (len(head) - 1) // 2:
         return None
-    return comparing(tests, head, evaluation_of)
+    return comparing(tests, {entry.key: contestant(entry, evaluation=evaluation_of[entry.key]) for entry in head})
 
 
 def _competitor(one: Candidate) -> Any:

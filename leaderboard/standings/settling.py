@@ -6,6 +6,9 @@ ranks are computed without a lock, then written in short transactions, each of w
 while it still shows the evaluation that was ranked. After a round the board rests for REST times as long as that took: a long
 board under constant arrivals costs its workers a small share of their time, and until then its new rows keep the rank that
 their neighbors gave them.
+
+One result moves the rank of every row behind it, so a round may write every row. That is cheap because the order of rows hangs
+on numbers that do not move (`Standing.over`): the ranks that do are in no index. What enters or leaves its place is little.
 """
 
 from __future__ import annotations
@@ -13,7 +16,6 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -22,27 +24,17 @@ from django.db import connection, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from evaluators.ordering import Entry
+from evaluators.ordering import HEAD, ranks_in_order
 from leaderboard.boards.models import Board
 from leaderboard.standings import pairs, rebuilding
-from leaderboard.standings.models import LAST, Settlement, Standing
-from leaderboard.standings.places import Contender, Placed, head_of, places_of, superseded, whose
+from leaderboard.standings.models import Settlement
 from leaderboard.standings.policies import Policy, policy_of
+from leaderboard.standings.rows import Change, Places, Rows, changes, read_rows
 
 logger = logging.getLogger(__name__)
 
 LEASE_SECONDS = 30.0
-REST = 20.0
-CHUNK = 200
-"""Rows written in one transaction: measured 5 to 10 ms on SQLite."""
-
-RANKS = ("rank", "rank_low", "rank_high", "tier", "rule", "superseded")
-TYPES = ("integer", "integer", "integer", "integer", "varchar(10)", "boolean", "bigint", "bigint")
-UPDATE = (
-    f"UPDATE standings_standing SET {', '.join(f'{name} = v.column{n}' for n, name in enumerate(RANKS, start=1))} "  # noqa: S608
-    "FROM (VALUES {rows}) AS v WHERE standings_standing.id = v.column7 AND standings_standing.evaluation_id = v.column8"
-)
-"""One statement a chunk: PostgreSQL and SQLite name the columns of VALUES alike."""
+REST = 5.0
 
 
 class LeaseLostError(Exception):
@@ -69,16 +61,6 @@ class Round:
         if not row.update(expires_at=Now() + timedelta(seconds=LEASE_SECONDS)):
             raise LeaseLostError
         self.renewed = time.monotonic()
-
-
-@dataclass(frozen=True)
-class Ranked:
-    """A standing as it is stored: what ranks it, and the ranks that it has."""
-
-    id: int
-    evaluation: int
-    contender: Contender
-    stored: tuple[Any, ...]
 
 
 def settle(board: Board, *, track_version: str, rest: float = REST) -> int | None:
@@ -123,67 +105,35 @@ def _settle(turn: Round, board: Board) -> int:
     if turn.settlement.policy != policy.text:
         rebuilding.rebuild(board, track_version=version, policy=policy, keep=turn.renew)
         Settlement.objects.filter(pk=turn.settlement.pk, token=turn.token).update(policy=policy.text)
-    rows = _rows(board, version)
-    out = superseded([row.contender for row in rows], policy)
-    counted = [row for row in rows if row.contender.entry.key not in out]
-    placed = _places(turn, board, counted, policy)
-    by_key = {row.contender.entry.key: row for row in rows}
-    ranks = [(by_key[each.place.key], _stored(each)) for each in placed]
-    ranks += [(by_key[key], (None, None, None, LAST, "", True)) for key in out]
-    changed = [(*new, row.id, row.evaluation) for row, new in ranks if new != row.stored]
-    for chunk in _chunks(changed):
-        _write(turn, chunk)
-    return len(changed)
+    rows = read_rows(board, version, policy)
+    places = _places(turn, board, rows, policy)
+    for change in changes(rows, places):
+        _write(turn, change)
+    return int(places.differ(rows).any(axis=1).sum())
 
 
-def _places(turn: Round, board: Board, rows: Sequence[Ranked], policy: Policy) -> list[Placed]:
-    """Places of the rows that count: the head by paired tests, as far as there are columns to test."""
-    entries = [row.contender.entry for row in rows]
-    head = head_of(entries, policy) if policy.tests_head else []
-    if len(head) < 2:
-        return places_of(entries, policy, compare=None)
-    evaluation_of = {row.contender.entry.key: row.evaluation for row in rows}
-    tests = pairs.complete_tests(
-        [evaluation_of[entry.key] for entry in head],
-        track=board.track_id,
-        version=turn.settlement.track_version,
-        metric=policy.metric["name"],
-        keep=turn.keep,
-    )
-    compare = None if tests is None else pairs.comparing(tests, head, evaluation_of)
-    return places_of(entries, policy, compare=compare)
-
-
-def _rows(board: Board, version: str) -> list[Ranked]:
-    columns = ("id", "evaluation_id", "submission_id", "value", "ci_low", "ci_high", "submitted_at", "reason")
-    owner = ("submission__user_id", "submission__team_id", "submission__user__is_system")
-    found = Standing.objects.filter(board=board, track_version=version).order_by().values_list(*columns, *owner, *RANKS)
-    return [
-        Ranked(
-            row[0],
-            row[1],
-            Contender(Entry(*row[2:8]), whose(user_id=row[8], team_id=row[9], is_system=row[10])),
-            row[11:],
+def _places(turn: Round, board: Board, rows: Rows, policy: Policy) -> Places:
+    """Places of all rows: the head by paired tests, as far as there are columns to test."""
+    counted = rows.counted()
+    head = counted[:HEAD] if policy.tests_head else counted[:0]
+    tested = None
+    if len(head) > 1:
+        tests = pairs.complete_tests(
+            rows.evaluation[head].tolist(),
+            track=board.track_id,
+            version=turn.settlement.track_version,
+            metric=policy.metric["name"],
+            keep=turn.keep,
         )
-        for row in found.iterator()
-    ]
+        tested = None if tests is None else pairs.tested_ranks(tests, rows.contestants(head), direction=policy.direction)
+    return Places.of(rows, counted, ranks_in_order(rows.floor[counted], rows.ceiling[counted], tested=tested), tested=tested)
 
 
-def _stored(placed: Placed) -> tuple[Any, ...]:
-    """RANKS of a place."""
-    place = placed.place
-    return place.rank, place.rank_low, place.rank_high, LAST if place.rank is None else place.rank, placed.rule, False
-
-
-def _chunks(rows: Sequence[tuple[Any, ...]]) -> Iterator[Sequence[tuple[Any, ...]]]:
-    """The head of the board comes first and is one chunk: it never shows half a round."""
-    for start in range(0, len(rows), CHUNK):
-        yield rows[start : start + CHUNK]
-
-
-def _write(turn: Round, rows: Sequence[tuple[Any, ...]]) -> None:
+def _write(turn: Round, change: Change) -> None:
     with transaction.atomic():
         turn.renew()
         with connection.cursor() as cursor:
-            row = ", ".join(f"CAST(%s AS {kind})" for kind in TYPES)
-            cursor.execute(UPDATE.format(rows=", ".join([f"({row})"] * len(rows))), [value for each in rows for value in each])
+            if connection.vendor == "postgresql":
+                # Ranks can be made again, so nobody waits for the disk; the commit that ends the round flushes them before it.
+                cursor.execute("SET LOCAL synchronous_commit TO OFF")
+            cursor.execute(change.sql, change.parameters)

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluators.ordering import Entry, Paired
+from evaluators.ordering import HEAD, Entry, Paired
 from leaderboard.standings.places import Contender, head_of, places_of, superseded
-from leaderboard.standings.policies import HEAD, Policy
+from leaderboard.standings.policies import Policy
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 UP = {"name": "accuracy", "title": "Accuracy", "direction": "max", "estimator": "proportion"}

@@ -9,7 +9,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from evaluators.ordering import Entry, stretched
-from leaderboard.standings.models import Score, Standing
+from leaderboard.standings.models import TAIL, Score, Standing
 from leaderboard.standings.places import places_of
 from leaderboard.standings.policies import Policy, policy_of
 from leaderboard.standings.ranking import bounds_of, place, record_scores
@@ -39,7 +39,7 @@ def test_the_placed_standing_is_returned_as_it_is_stored(place_result):
     standing = place_result("below", 0.1)
     assert (standing.rank, standing.rank_high, standing.rule) == (2, 2, "intervals")
     stored = Standing.objects.get(pk=standing.pk)
-    assert (stored.tier, stored.rank, stored.value) == (2, 2, 0.1)
+    assert (stored.tier, stored.over, stored.rank, stored.value) == (TAIL, 0.9, 2, 0.1)
 
 
 @pytest.mark.parametrize("value", [None, math.nan, math.inf, -math.inf])
@@ -113,7 +113,7 @@ def test_placing_takes_the_same_statements_however_long_the_board(place_result, 
     for n in range(before):
         place_result(f"n{n}", n / (before - 1), settle_it=n == before - 1)
     evaluation = place_result("new", 0.21, place_it=False)
-    with django_assert_num_queries(9):
+    with django_assert_num_queries(11):
         place(evaluation)
 
 
@@ -133,10 +133,10 @@ def test_a_new_row_has_the_rank_at_once_that_settling_gives_it(place_result, boa
     Standing.objects.all().delete()
     for value, half_width in results:
         standing = place_result("x", value, half_width, settle_it=False)
-        at_once = (standing.rank, standing.rank_low, standing.rank_high, standing.rule, standing.tier)
+        at_once = (standing.rank, standing.rank_low, standing.rank_high, standing.rule, standing.tier, standing.over)
         settle(board, track_version=board.track.version, rest=0)
         standing.refresh_from_db()
-        assert (standing.rank, standing.rank_low, standing.rank_high, standing.rule, standing.tier) == at_once
+        assert (standing.rank, standing.rank_low, standing.rank_high, standing.rule, standing.tier, standing.over) == at_once
 
 
 @hypothesis_settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)

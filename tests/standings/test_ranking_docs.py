@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from evaluators.comparison import mcnemar
-from evaluators.ordering import Entry, Paired, holm, rank
+from evaluators.ordering import HEAD, Entry, Paired, holm, rank
 from evaluators.statistics import t_quantile, wilson
-from leaderboard.standings.policies import HEAD
 
 TEXT = (Path(__file__).resolve().parent.parent.parent / "docs" / "ranking.md").read_text()
 N = 400

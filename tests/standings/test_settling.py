@@ -10,10 +10,10 @@ from django.db import connection, transaction
 from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
+from evaluators.ordering import HEAD
 from leaderboard.celery import SETTLE, app
-from leaderboard.standings import pairs, settling, waking
+from leaderboard.standings import pairs, rows, settling, waking
 from leaderboard.standings.models import PairedTest, Settlement, Standing
-from leaderboard.standings.policies import HEAD
 from leaderboard.standings.settling import settle
 from leaderboard.submissions import storage
 from tests.standings.conftest import keep_columns, right, score
@@ -80,14 +80,14 @@ def test_a_board_rests_after_a_round(place_result, board):
 
 def test_a_result_that_lands_during_a_round_is_wanted_still(place_result, turn, monkeypatch):
     place_result("a", 0.5, settle_it=False)
-    inner = settling.places_of
+    inner = settling.ranks_in_order
 
     def lands(*args, **kwargs):
-        monkeypatch.setattr(settling, "places_of", inner)
+        monkeypatch.setattr(settling, "ranks_in_order", inner)
         place_result("late", 0.9, settle_it=False)
         return inner(*args, **kwargs)
 
-    monkeypatch.setattr(settling, "places_of", lands)
+    monkeypatch.setattr(settling, "ranks_in_order", lands)
     turn()
     assert pending() == [(2, 1)]
     assert ranks() == [("late", 1), ("a", 1)]  # the late one by its neighbors, until the next round
@@ -98,14 +98,14 @@ def test_a_result_that_lands_during_a_round_is_wanted_still(place_result, turn, 
 def test_a_row_that_was_evaluated_again_during_a_round_keeps_its_new_place(place_result, turn, monkeypatch):
     place_result("rival", 0.5)
     standing = place_result("mine", 0.1, settle_it=False)
-    inner = settling.places_of
+    inner = settling.ranks_in_order
 
     def lands(*args, **kwargs):
-        monkeypatch.setattr(settling, "places_of", inner)
+        monkeypatch.setattr(settling, "ranks_in_order", inner)
         place_result("mine", 0.9, again=standing.submission, settle_it=False)
         return inner(*args, **kwargs)
 
-    monkeypatch.setattr(settling, "places_of", lands)
+    monkeypatch.setattr(settling, "ranks_in_order", lands)
     Standing.objects.filter(pk=standing.pk).update(rank=7, tier=7)  # so that the round has something to write
     turn()
     standing.refresh_from_db()
@@ -128,13 +128,13 @@ def test_the_round_of_a_worker_that_died_is_begun_anew(place_result, turn):
 def test_a_worker_that_lost_its_lease_writes_nothing(place_result, turn, monkeypatch):
     place_result("a", 0.5, settle_it=False)
     place_result("b", 0.9, settle_it=False)
-    inner = settling.places_of
+    inner = settling.ranks_in_order
 
     def stolen(*args, **kwargs):
         Settlement.objects.update(token="f" * 32)
         return inner(*args, **kwargs)
 
-    monkeypatch.setattr(settling, "places_of", stolen)
+    monkeypatch.setattr(settling, "ranks_in_order", stolen)
     before = ranks()
     assert turn() is None
     assert ranks() == before
@@ -147,7 +147,7 @@ def test_a_round_that_breaks_leaves_the_board_to_the_next(place_result, board, m
     def breaks(*args, **kwargs):
         raise RuntimeError("broken")
 
-    monkeypatch.setattr(settling, "places_of", breaks)
+    monkeypatch.setattr(settling, "ranks_in_order", breaks)
     with pytest.raises(RuntimeError):
         settle(board, track_version=board.track.version)
     assert pending() == [(1, 0)]
@@ -156,7 +156,7 @@ def test_a_round_that_breaks_leaves_the_board_to_the_next(place_result, board, m
 
 def test_a_failure_to_settle_never_reaches_the_evaluation(place_result, monkeypatch, caplog):
     standing = place_result("a", 0.5, settle_it=False)
-    monkeypatch.setattr(settling, "places_of", lambda *args, **kwargs: 1 / 0)
+    monkeypatch.setattr(settling, "ranks_in_order", lambda *args, **kwargs: 1 / 0)
     waking.settle_after(standing.evaluation_id)
     assert "could not be settled" in caplog.text
     assert pending() == [(1, 0)]
@@ -194,13 +194,14 @@ def test_a_broker_that_is_away_is_asked_again_later(place_result, monkeypatch):
 
 
 def test_no_transaction_of_a_round_writes_more_than_a_chunk(place_result, turn, monkeypatch):
-    monkeypatch.setattr(settling, "CHUNK", 2)
+    monkeypatch.setattr(rows, "CHUNK", 2)
+    monkeypatch.setattr(rows, "FIRST_ROWS", 2)
     for n in range(7):
         place_result(f"n{n}", n / 10, settle_it=False)
     with CaptureQueriesContext(connection) as seen:
         turn()
     updates = [query["sql"] for query in seen if "UPDATE standings_standing" in query["sql"]]
-    assert len(updates) == 3  # seven rows, of which the best has its rank already
+    assert len(updates) == 4  # the best has its rank already; one more is on the first page, and five come two by two
     assert [rank for _, rank in ranks()] == [1, 2, 3, 4, 5, 6, 7]
 
 
@@ -213,10 +214,10 @@ def test_the_head_is_ranked_by_paired_tests_where_intervals_would_tie(answers, t
     answers("less good", right(400, range(60)))  # wrong wherever the other is wrong, and on 40 more
     answers("equal", right(400, range(340, 400)))
     turn()
-    rows = {s.submission.name: s for s in Standing.objects.select_related("submission")}
-    assert {name: row.rule for name, row in rows.items()} == dict.fromkeys(rows, "tests")
-    assert (rows["good"].rank, rows["less good"].rank, rows["equal"].rank) == (1, 2, 2)
-    assert rows["less good"].rank_high == 3
+    found = {s.submission.name: s for s in Standing.objects.select_related("submission")}
+    assert {name: row.rule for name, row in found.items()} == dict.fromkeys(found, "tests")
+    assert (found["good"].rank, found["less good"].rank, found["equal"].rank) == (1, 2, 2)
+    assert found["less good"].rank_high == 3
     test = PairedTest.objects.order_by("p").first()
     assert test.method.startswith("McNemar")
     assert test.p < 1e-9
@@ -280,14 +281,13 @@ def test_columns_of_other_units_do_not_break_the_board(answers, turn):
 
 @pytest.mark.usefixtures("tested")
 def test_the_tail_is_ranked_by_intervals_and_never_above_the_head(answers, turn, monkeypatch):
-    for module in ("places", "policies"):
-        monkeypatch.setattr(f"leaderboard.standings.{module}.HEAD", 3)
+    monkeypatch.setattr(settling, "HEAD", 3)
     for n in range(5):
         answers(f"n{n}", right(200, range(40 * n)))
     turn()
-    rows = list(Standing.objects.all())
-    assert [row.rule for row in rows] == ["tests"] * 3 + ["intervals"] * 2
-    assert [row.rank for row in rows] == sorted(row.rank for row in rows)
+    stored = list(Standing.objects.all())
+    assert [row.rule for row in stored] == ["tests"] * 3 + ["intervals"] * 2
+    assert [row.rank for row in stored] == sorted(row.rank for row in stored)
 
 
 def test_a_track_that_is_not_installed_in_this_version_is_ranked_by_intervals(answers, turn):
