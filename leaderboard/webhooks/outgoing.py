@@ -68,7 +68,7 @@ def post(url: str, body: bytes, *, headers: Mapping[str, str], seconds: float = 
             connection.request("POST", target.path, body=body, headers=dict(headers))
             return connection.getresponse().status
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise CallFailedError(f"{type(error).__name__}: {error}"[:200]) from error
+        raise CallFailedError(str(getattr(error, "strerror", None) or error or type(error).__name__)[:200]) from error
     finally:
         connection.close()
 

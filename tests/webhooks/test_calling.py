@@ -6,6 +6,7 @@ import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.db import connection
@@ -171,3 +172,15 @@ def test_a_secret_that_cannot_be_read_is_said(receiver, hook, settings):
     calling.make_calls()
     assert not receiver.calls
     assert "make it anew" in Delivery.objects.get().error
+
+
+def test_the_documented_check_of_a_signature_is_right():
+    page = (Path(__file__).parents[2] / "docs" / "webhooks.md").read_text()
+    names: dict = {}
+    exec(page.split("```python")[1].split("```")[0], names)
+    now = int(time.time())
+    signed = calling.signature(b"{}", secret=b"s", moment=now)
+    assert names["is_genuine"](signed, b"{}", "s")
+    assert not names["is_genuine"](signed, b"{ }", "s")
+    assert not names["is_genuine"](signed, b"{}", "other")
+    assert not names["is_genuine"](calling.signature(b"{}", secret=b"s", moment=now - 400), b"{}", "s")
