@@ -10,7 +10,7 @@ FIND = $(if $(PIP_FIND_LINKS),--find-links $(PIP_FIND_LINKS))
 INSTALL = $(BIN)/uv pip install -q --compile-bytecode $(FIND) --python $(BIN)/python -c constraints.txt
 PIP = $(BIN)/python -m pip install -q -c constraints.txt
 
-.PHONY: up test lint clean
+.PHONY: up test lint audit clean
 
 up: .venv/.runtime
 	@exec $(BIN)/python manage.py up --address $(ADDRESS) --port $(PORT) --workers $(WORKERS)
@@ -26,6 +26,10 @@ lint: .venv/.dev
 	$(BIN)/mypy leaderboard evaluators reference_models
 	$(BIN)/lint-imports
 	$(BIN)/python manage.py makemigrations --check --dry-run
+
+# Known vulnerabilities of what is pinned; asks the registry's advisories, so it needs the network.
+audit: .venv/bin/uv
+	$(BIN)/uv tool run pip-audit --disable-pip --no-deps -r constraints.txt
 
 .venv/bin/uv:
 	$(PYTHON) -m venv .venv

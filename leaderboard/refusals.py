@@ -3,7 +3,14 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
+
+from django.db import InterfaceError, OperationalError
+
+DATABASE_AWAY = (OperationalError, InterfaceError)
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+RETRY_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -96,3 +103,23 @@ class Conflict(Refusal):
     """The request does not fit the state of the thing: a duplicate, or a move that its state does not allow."""
 
     status, code, title = 409, "conflict", "Conflict"
+
+
+class Unavailable(Refusal):
+    """Something that the server stands on is away for a moment: the database, or room on the disk."""
+
+    status, code, title = 503, "unavailable", "Temporarily unavailable"
+
+
+def unavailability(error: BaseException | None) -> Unavailable | None:
+    """The refusal that an error of the database or of the disk is to whoever asked; None for every other error."""
+    if isinstance(error, DATABASE_AWAY):
+        return Unavailable(
+            "the database cannot be reached just now; nothing was lost, try again in a moment", retry_after=RETRY_SECONDS
+        )
+    if isinstance(error, OSError) and error.errno in DISK_FULL:
+        return Unavailable(
+            "the server's disk is full, so nothing can be stored just now; nothing was lost, try again later",
+            retry_after=60.0,
+        )
+    return None

@@ -47,3 +47,16 @@ def decrypted(text: str, *, key: str, purpose: str) -> str:
 def _cipher(key: str, purpose: str) -> Fernet:
     derive = HKDF(algorithm=SHA256(), length=32, salt=None, info=f"standings {purpose}".encode())
     return Fernet(base64.urlsafe_b64encode(derive.derive(key.encode())))
+
+
+def is_kept(name: str, *, folder: Path, variable: str) -> bool:
+    """Whether the secret of this server is the one kept in `folder`: the environment does not set another."""
+    return not os.environ.get(variable) and (folder / name).exists()
+
+
+def keep_instead(name: str, value: str, *, folder: Path) -> None:
+    """Keep `value` from now on. Processes that run go on with what they have read."""
+    draft = folder / f".{name}.{os.getpid()}"
+    draft.touch(mode=0o600)
+    draft.write_text(value)
+    draft.replace(folder / name)

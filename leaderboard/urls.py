@@ -6,6 +6,8 @@ from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
 from django.urls import include, path
 
+handler500 = "leaderboard.web.views.errors.server_error"
+
 urlpatterns = [
     path("admin/login/", secure_admin_login(admin.site.login)),  # one door: its limits and second factor hold here too
     path("admin/", admin.site.urls),

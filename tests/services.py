@@ -51,6 +51,18 @@ def accepts(port: int) -> bool:
     return True
 
 
+def multipart(fields: dict[str, str], *, filename: str, content: bytes) -> tuple[bytes, dict[str, str]]:
+    """A form with one file, as curl -F would send it."""
+    edge = "standings-test-boundary"
+    parts = [
+        f'--{edge}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
+        for name, value in fields.items()
+    ]
+    head = f'--{edge}\r\nContent-Disposition: form-data; name="file"; filename="{filename}"\r\n\r\n'.encode()
+    body = b"".join([*parts, head, content, f"\r\n--{edge}--\r\n".encode()])
+    return body, {"Content-Type": f"multipart/form-data; boundary={edge}"}
+
+
 @dataclass
 class Process:
     """A server process in a process group of its own."""

@@ -57,7 +57,8 @@ def _one(
     with contextlib.suppress(OSError, ValueError, KeyError, zipfile.BadZipFile):
         return Columns.from_bytes(path.read_bytes())
     columns = evaluate(ready, resolve(job, ready.track.spec, device=device, partial=True))
-    _write(path, columns.to_bytes())
+    with contextlib.suppress(OSError):  # a full disk costs the next one the time, and this one nothing
+        _write(path, columns.to_bytes())
     return columns
 
 
@@ -81,6 +82,9 @@ def _write(path: Path, raw: bytes) -> None:
     """Write atomically, readable by the owner only."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(raw)
-    Path(temporary).replace(path)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(raw)
+        Path(temporary).replace(path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)

@@ -6,7 +6,6 @@ modules and devices.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import secrets
@@ -14,12 +13,12 @@ import select
 import socket
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 from evaluators import limits
 from evaluators.failures import EvaluationFailure, FailureCode
 from evaluators.runtime import numerics, orders, sandbox
+from evaluators.runtime.empty_folder import EmptyFolder
 
 START_S = 120.0
 END_S = 5.0
@@ -43,7 +42,7 @@ class ZygoteProcess:
     """A running zygote. `layers` and `versions` are what it said of itself. spawned: it serves jobs itself, and never forks."""
 
     def __init__(self, *, folder: Path, sandboxed: bool, spawned: bool, device: str, groups: list[Path]) -> None:
-        self._empty = tempfile.TemporaryDirectory(dir=folder, prefix="empty-")
+        self._empty = EmptyFolder(folder)
         self.channel, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         parent = os.pidfd_open(os.getpid())
         try:
@@ -121,8 +120,7 @@ class ZygoteProcess:
         self.channel.close()
         self.process.kill()
         self.process.wait()
-        with contextlib.suppress(OSError):
-            self._empty.cleanup()
+        self._empty.cleanup()
 
     def _next(self, *, seconds: float) -> bytes:
         return self._next_with_fds(seconds=seconds)[0]

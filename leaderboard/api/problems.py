@@ -9,19 +9,17 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
-from django.db import InterfaceError, OperationalError
 from django.http import Http404, UnreadablePostError
 from rest_framework import exceptions
 from rest_framework.response import Response
 
 from leaderboard import refusals
-from leaderboard.refusals import FieldError, Refusal
+from leaderboard.refusals import FieldError, Refusal, unavailability
 
 logger = logging.getLogger(__name__)
 
 CONTENT_TYPE = "application/problem+json"
 DOCUMENTATION = "/api/docs/problems"
-DATABASE_RETRY_SECONDS = 5
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,7 @@ KINDS: dict[str, Kind] = {
         Kind("quota_spent", 429, "The quota is spent", "Wait for `Retry-After` seconds. Cancelling before start refunds."),
         Kind("throttled", 429, "Too many requests", "Wait for `Retry-After` seconds."),
         Kind("internal_error", 500, "Internal error", "A fault of the server. It is logged under the X-Request-ID."),
-        Kind("unavailable", 503, "Temporarily unavailable", "The database cannot be reached. Try again after `Retry-After`."),
+        Kind("unavailable", 503, "Temporarily unavailable", "Database or disk are away. Try again after `Retry-After`."),
     )
 }
 
@@ -104,8 +102,9 @@ def handle_exception(exc: Exception, context: dict[str, Any]) -> Response:
 
 def problem_of(exc: Exception) -> Problem:
     """The problem that an exception is. Unexpected ones give away nothing about themselves."""
-    if isinstance(exc, Refusal):
-        return _of_refusal(exc)
+    refusal = exc if isinstance(exc, Refusal) else unavailability(exc)
+    if refusal is not None:
+        return _of_refusal(refusal)
     if isinstance(exc, exceptions.ValidationError):
         return _of_validation(exc)
     if isinstance(exc, exceptions.APIException):
@@ -135,9 +134,9 @@ def _of_rest_framework(exc: exceptions.APIException) -> Problem:
 
 
 def _of_django(exc: Exception) -> Problem:
-    for types, code, detail, headers in _DJANGO:
-        if isinstance(exc, types):
-            return Problem(KINDS[code], detail, headers=headers)
+    for kind, code, detail in _DJANGO:
+        if isinstance(exc, kind):
+            return Problem(KINDS[code], detail)
     return Problem(KINDS["internal_error"], "Something went wrong on the server, and was logged.")
 
 
@@ -159,18 +158,12 @@ _DETAILS = {
     "not_authenticated": "This needs an account: send Authorization: Bearer <token>, or log in.",
 }
 
-_DJANGO: tuple[tuple[tuple[type[Exception], ...], str, str, dict[str, str]], ...] = (
-    ((Http404,), "not_found", KINDS["not_found"].about, {}),
-    ((PermissionDenied,), "not_allowed", "You may not do this.", {}),
-    ((RequestDataTooBig,), "too_large", "The fields of the form are too large together.", {}),
-    ((UnreadablePostError,), "malformed", "The body broke off before its Content-Length was reached.", {}),
-    ((SuspiciousOperation,), "malformed", "The request is not one that this server reads.", {}),
-    (
-        (OperationalError, InterfaceError),
-        "unavailable",
-        "The database cannot be reached just now. Nothing was lost; try again.",
-        {"Retry-After": str(DATABASE_RETRY_SECONDS)},
-    ),
+_DJANGO: tuple[tuple[type[Exception], str, str], ...] = (
+    (Http404, "not_found", KINDS["not_found"].about),
+    (PermissionDenied, "not_allowed", "You may not do this."),
+    (RequestDataTooBig, "too_large", "The fields of the form are too large together."),
+    (UnreadablePostError, "malformed", "The body broke off before its Content-Length was reached."),
+    (SuspiciousOperation, "malformed", "The request is not one that this server reads."),
 )
 
 

@@ -28,12 +28,21 @@ class Strict(serializers.Serializer):
     def _objection(self, data: Mapping[str, Any], name: str) -> ErrorDetail | None:
         if name not in self.fields:
             return ErrorDetail(self._unknown(name), code="unknown")
-        if not isinstance(data, QueryDict) or isinstance(self.fields[name], GivenList):
+        if not isinstance(data, QueryDict):
+            return self._objection_to_type(data[name], self.fields[name])
+        if isinstance(self.fields[name], GivenList):
             return None
         if len(data.getlist(name)) > 1:
             return ErrorDetail("This is given more than once.", code="repeated")
         if data[name] == "" and not isinstance(self.fields[name], Given):
             return ErrorDetail("This is empty: give a value, or leave it out.", code="blank")
+        return None
+
+    @staticmethod
+    def _objection_to_type(value: Any, field: serializers.Field) -> ErrorDetail | None:
+        """In JSON a text is a text: REST framework would take a number for one."""
+        if isinstance(field, serializers.CharField) and not isinstance(value, str | None):
+            return ErrorDetail("Not a valid string.", code="invalid")
         return None
 
     def _unknown(self, name: str) -> str:

@@ -70,7 +70,10 @@ def _send_again(evaluation: Evaluation) -> bool:
 def messages_waiting(pool: str) -> int:
     """How many messages the broker holds for a pool, without those that workers have taken. Raises one of BROKER_AWAY."""
     with app.pool.acquire(block=True) as connection:
-        return connection.default_channel.queue_declare(pool, durable=True).message_count
+        try:
+            return connection.default_channel.queue_declare(pool, durable=True).message_count
+        except connection.connection_errors as error:  # of the broker's own library
+            raise OperationalError(str(error)) from error
 
 
 def _sender(evaluation: Evaluation) -> Callable[[], bool]:

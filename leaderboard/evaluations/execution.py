@@ -1,7 +1,7 @@
 """Runs one evaluation in a pool process: claim, compute (or reuse), write the outcome. Called by the Celery task.
 
-The outcome is computed once and written by one function of `lifecycle`. While the database is away that is tried again for
-as long as the lease is valid; after that the row expires, and another attempt is made of it.
+The outcome is computed once and written by one function of `lifecycle`. While the database is away, or the disk is full, that
+is tried again until it is written or refused: a result that exists is not thrown away because it cannot be stored just now.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from celery.exceptions import SoftTimeLimitExceeded
-from django.db import InterfaceError, OperationalError, connection
+from django.db import connection
 
 from evaluators.failures import EvaluationCancelled, EvaluationFailure, FailureCode
 from evaluators.runtime.jobs import Job, Result
@@ -22,6 +22,7 @@ from leaderboard.evaluations import lifecycle, reuse
 from leaderboard.evaluations.heartbeat import Hold, Why
 from leaderboard.evaluations.key import content_of, evaluation_key
 from leaderboard.evaluations.models import Evaluation
+from leaderboard.refusals import DATABASE_AWAY, unavailability
 from leaderboard.submissions import storage
 
 if TYPE_CHECKING:
@@ -29,7 +30,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-DATABASE_AWAY = (OperationalError, InterfaceError)
+LONGEST_PAUSE_SECONDS = 2.0
+FULL_DISK_SECONDS = 60.0
+"""How long a worker keeps a result that the disk has no room for. Then it hands the evaluation back: no fault is counted."""
+
 Outcome = Callable[[], bool]
 
 
@@ -95,28 +99,32 @@ def _dropped(hold: Hold) -> Outcome:
 
 
 def _write(outcome: Outcome, hold: Hold) -> None:
-    """Write the outcome, again and again while the database is away and the lease is valid."""
-    pause = 0.1
+    """Write the outcome, again and again while it cannot be written, until the worker stops."""
+    pause, full_until = 0.1, time.monotonic() + FULL_DISK_SECONDS
     while True:
         try:
-            _write_once(outcome, hold)
+            return _write_once(outcome, hold)
         except DATABASE_AWAY as error:
             connection.close()
-            if time.monotonic() + pause > hold.valid_until:
+            if hold.why is Why.STOPPING:
                 logger.warning("evaluation %s: the outcome could not be written: %s", hold.lease.evaluation_id, error)
-                return
+                return None
             time.sleep(pause)
-            pause = min(2 * pause, 2.0)
-        else:
-            return
+        except OSError as error:
+            logger.warning("evaluation %s: its result waits for room on the disk: %s", hold.lease.evaluation_id, error)
+            if hold.cancel.wait(pause):
+                outcome = _dropped(hold)
+            elif time.monotonic() > full_until:
+                outcome = partial(lifecycle.give_back, hold.lease, reason="the disk was full")
+        pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
 
 def _write_once(outcome: Outcome, hold: Hold) -> None:
     try:
         written = outcome()
-    except DATABASE_AWAY:
-        raise
-    except Exception:
+    except Exception as error:
+        if unavailability(error):
+            raise
         logger.exception("evaluation %s: its outcome cannot be recorded", hold.lease.evaluation_id)
         written = lifecycle.fail(hold.lease, _broken("its result could not be recorded"))
     if not written and not lifecycle.confirm_cancel(hold.lease):

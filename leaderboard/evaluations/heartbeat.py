@@ -45,9 +45,8 @@ class Hold:
         self.renewed()
 
     def renewed(self) -> None:
-        """The lease was written now: until `valid_until` (monotonic clock) nobody takes it away."""
+        """The lease was written now."""
         self.renewed_at = time.monotonic()
-        self.valid_until = self.renewed_at + settings.LEASE_SECONDS
         self.stored_stage = self.stage
 
     def report(self, event: Event) -> None:
@@ -109,18 +108,23 @@ class Heartbeat(threading.Thread):
 
     def _turn(self, hold: Hold | None) -> None:
         if hold is not None:
+            self._watch_the_time(hold)
             self._hear(hold, self._orders(hold))
         if time.monotonic() - self._beat_at >= settings.HEARTBEAT_SECONDS:
             self._beat()
             self._beat_at = time.monotonic()
 
-    def _hear(self, hold: Hold, orders: Orders) -> None:
+    def _watch_the_time(self, hold: Hold) -> None:
+        """Before the database is asked, which may be away: a worker stops in time all the same."""
+        if self._stop_at is not None and time.monotonic() >= self._stop_at:
+            hold.drop(Why.STOPPING)
+
+    @staticmethod
+    def _hear(hold: Hold, orders: Orders) -> None:
         if not orders.keep:
             hold.drop(Why.LOST)
         elif orders.cancel:
             hold.drop(Why.CANCELLED)
-        elif self._stop_at is not None and time.monotonic() >= self._stop_at:
-            hold.drop(Why.STOPPING)
 
     @staticmethod
     def _orders(hold: Hold) -> Orders:

@@ -220,6 +220,17 @@ def expire_leases(*, now: Moment | None = None, limit: int = 1000) -> Expired:
     return Expired(requeued=ends.count(State.QUEUED), failed=ends.count(State.FAILED), cancelled=ends.count(State.CANCELLED))
 
 
+def release_all() -> int:
+    """After a restore: what ran when the backup was made runs nowhere any more. It waits again, nobody's fault; what was to be
+    cancelled is. Nothing is published. How many rows moved."""
+    running = Evaluation.objects.filter(state=State.RUNNING).values_list("pk", flat=True)
+    return sum(
+        _move(Move.CONFIRM_CANCEL, Q(pk=key), finished_at=Now())
+        or _move(Move.GIVE_BACK, Q(pk=key), stage="", progress=0.0, worker="", published_at=Now())
+        for key in list(running)
+    )
+
+
 _PAST = {State.SUCCEEDED: "succeeded", State.FAILED: "failed", State.CANCELLED: "been cancelled"}
 _LOST = EvaluationFailure(
     FailureCode.SYSTEM_ERROR,

@@ -107,8 +107,11 @@ class Worker(models.Model):
 
 
 class Scheduler(models.Model):
-    """A scheduler process that said it is alive. Several may run at once."""
+    """A scheduler process that said it is alive. Several may run at once. `findings`: what it found beyond its limits when it
+    looked last (`evaluations.overdue`)."""
 
     name = models.CharField(primary_key=True, max_length=120)
     started_at = models.DateTimeField(default=timezone.now)
     seen_at = models.DateTimeField(default=timezone.now)
+    checked_at = models.DateTimeField(null=True)
+    findings = models.JSONField(null=True)

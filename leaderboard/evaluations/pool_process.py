@@ -14,7 +14,7 @@ from typing import Any
 import billiard.pool
 from celery.signals import worker_process_init, worker_process_shutdown, worker_shutting_down
 from django.conf import settings
-from django.db import Error
+from django.db import Error, connection
 from django.db.models.functions import Now
 
 from evaluators.runtime import Runtime
@@ -60,7 +60,11 @@ class PoolProcess:
         """Import torch (in the runtime's own process), find out what the sandbox can do here, and say that we are there."""
         self.runtime.warm()
         self.device, self.layers = self.runtime.workshop.device, self.runtime.layers()
-        self.say_alive()
+        try:
+            self.say_alive()
+        except Error as error:  # the heartbeat says so once it is back
+            logger.warning("%s starts while the database is away: %s", self.name, error)
+            connection.close()
         self.heartbeat.start()
 
     def say_alive(self) -> None:

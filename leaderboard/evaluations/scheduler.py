@@ -8,36 +8,47 @@ import logging
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable
 from datetime import timedelta
 
 from django.conf import settings
-from django.db import Error, connection
+from django.db import connection
 from django.db.models.functions import Now
 
-from leaderboard.evaluations import dispatch, lifecycle
+from leaderboard.evaluations import clocks, dispatch, lifecycle, overdue
 from leaderboard.evaluations.models import Scheduler, Worker
+from leaderboard.refusals import DATABASE_AWAY
 from leaderboard.standings import waking
 
 logger = logging.getLogger(__name__)
 
 SILENT_SECONDS = 60.0
+CHECK_EVERY_SECONDS = 60.0
 
 
 def run(*, stop: threading.Event) -> None:
-    """One turn every REAP_EVERY_SECONDS until `stop` is set."""
+    """One turn every REAP_EVERY_SECONDS until `stop` is set, and a look at what is overdue every CHECK_EVERY_SECONDS."""
     name = f"{socket.gethostname()}/{os.getpid()}"
+    spare_until, check_at = 0.0, 0.0
     while True:
-        turn(name)
+        if not turn(name, reaping=time.monotonic() >= spare_until):
+            spare_until = time.monotonic() + settings.LEASE_SECONDS
+        if time.monotonic() >= check_at:
+            _attempt(lambda: overdue.report(scheduler=name))
+            check_at = time.monotonic() + CHECK_EVERY_SECONDS
         if stop.wait(settings.REAP_EVERY_SECONDS):
             break
     _attempt(lambda: Scheduler.objects.filter(pk=name).delete())
 
 
-def turn(name: str) -> None:
-    """Every step once; one that fails is logged, and keeps none of the others from being taken."""
-    for step in (lambda: _say_alive(name), reap, sweep, rank_boards, forget_silent):
-        _attempt(step)
+def turn(name: str, *, reaping: bool = True) -> bool:
+    """Every step once; one that fails is logged, and keeps none of the others from being taken. False if the database was
+    away: for the length of a lease after that nothing is reaped, so that workers who live can renew what they hold."""
+    first = (lambda: _say_alive(name), clocks.mend)
+    steps = (*first, *([reap] if reaping else []), sweep, rank_boards, forget_silent)
+    went = [_attempt(step) for step in steps]
+    return all(went)
 
 
 def reap() -> None:
@@ -70,11 +81,14 @@ def _say_alive(name: str) -> None:
         Scheduler.objects.create(name=name)
 
 
-def _attempt(step: Callable[[], object]) -> None:
+def _attempt(step: Callable[[], object]) -> bool:
+    """False if the database is away."""
     try:
         step()
-    except Error as error:
+    except DATABASE_AWAY as error:
         logger.warning("the scheduler's database is away: %s", error)
         connection.close()
+        return False
     except Exception:
         logger.exception("a step of the scheduler failed")
+    return True

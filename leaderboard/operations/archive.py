@@ -57,6 +57,11 @@ class Writer:
         self._tar.close()
         self._sums.close()
 
+    def abandon(self) -> None:
+        """Write nothing more: the archive stays without its end, or has it already."""
+        vars(self._tar.fileobj)["closed"] = True  # else it would write to `out` when it is collected
+        self._sums.close()
+
 
 class _Counted:
     """A source that hashes what is read from it."""
@@ -78,7 +83,7 @@ class _Counted:
 
 def members(path: Path) -> Iterator[tuple[str, IO[bytes], int]]:
     """Each member in its order, as name, bytes to read before the next is asked for, and size. Raises DamagedBackupError."""
-    with _damage_told(path), tarfile.open(path, mode="r|") as tar:
+    with _damage_told(path), tarfile.open(path, mode="r:") as tar:
         for member in tar:
             if not member.isreg() or not NAMES.fullmatch(member.name):
                 raise DamagedBackupError(f'{path} is not a backup of Standings: it holds "{member.name[:80]}"')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,18 +11,19 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 from django.utils import timezone
 
-from leaderboard.evaluations.models import Evaluation, Scheduler, State, Worker
-
-SILENT_SECONDS = 20.0
+from leaderboard.evaluations import overdue
+from leaderboard.evaluations.models import Evaluation, Scheduler, State
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that readiness depends on. `detail` says what was found, or what is wrong."""
+    """One thing that readiness depends on. `detail` says what was found, or what is wrong. One that is not `needed` leaves
+    the server ready, and degraded."""
 
     name: str
     ok: bool
     detail: str
+    needed: bool = True
 
 
 def readiness() -> list[Check]:
@@ -29,17 +31,20 @@ def readiness() -> list[Check]:
     database = _check("database", _database)
     broker = _check("broker", _broker)
     return (
-        [database, broker, *(_check("scheduler", _scheduler), _check("workers", _workers))]
+        [
+            *(database, broker, _check("scheduler", _scheduler), _check("workers", _workers)),
+            _check("evaluations", _evaluations, needed=False),
+        ]
         if database.ok
         else [database, broker]
     )
 
 
-def _check(name: str, look: Callable[[], str]) -> Check:
+def _check(name: str, look: Callable[[], str], *, needed: bool = True) -> Check:
     try:
-        return Check(name, ok=True, detail=look())
+        return Check(name, ok=True, detail=look(), needed=needed)
     except NotReadyError as error:
-        return Check(name, ok=False, detail=str(error))
+        return Check(name, ok=False, detail=str(error), needed=needed)
 
 
 class NotReadyError(RuntimeError):
@@ -68,7 +73,7 @@ def _broker() -> str:
 
 
 def _lately() -> datetime:
-    return timezone.now() - timedelta(seconds=SILENT_SECONDS)
+    return timezone.now() - timedelta(seconds=overdue.SILENT_SECONDS)
 
 
 def _scheduler() -> str:
@@ -78,8 +83,17 @@ def _scheduler() -> str:
 
 
 def _workers() -> str:
-    served = set(Worker.objects.filter(seen_at__gte=_lately()).values_list("pool", flat=True).distinct())
+    served = overdue.serving()
     waiting = set(Evaluation.objects.filter(state=State.QUEUED).values_list("pool", flat=True).distinct().order_by())
     if waiting - served:
         raise NotReadyError(f"work waits in pools that no worker serves: {', '.join(sorted(waiting - served))}")
     return f"serving: {', '.join(sorted(served)) or 'none, and no work waits'}"
+
+
+def _evaluations() -> str:
+    """How many are beyond a limit, by kind: which ones is for operators."""
+    counts = Counter(finding.what for finding in overdue.last_report())
+    if counts:
+        told = (f"{count} {overdue.KINDS[what]}" for what, count in sorted(counts.items()))
+        raise NotReadyError(f"beyond their limits: {'; '.join(told)}")
+    return "none is beyond its limits"

@@ -22,8 +22,11 @@ def healthz(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """Readiness: 200 when everything works, else 503; the body says which part does not."""
+    """Readiness: 200 when everything that is needed works, else 503; the body says which part does not, and whether the server
+    is degraded: ready, and an operator should look."""
     del request
     checks = readiness()
-    ready = all(check.ok for check in checks)
-    return JsonResponse({"ready": ready, "checks": [asdict(check) for check in checks]}, status=200 if ready else 503)
+    ready = all(check.ok for check in checks if check.needed)
+    degraded = not all(check.ok for check in checks)
+    body = {"ready": ready, "degraded": degraded, "checks": [asdict(check) for check in checks]}
+    return JsonResponse(body, status=200 if ready else 503)

@@ -106,7 +106,7 @@ def kept(received: Staged) -> Iterator[None]:
         try:
             # Over equal bytes too: that renews a file which a sweep was about to take, and heals a rotten one.
             received.path.replace(where)
-            _sync_folder(where.parent)
+            sync_folder(where.parent)
             yield
         except BaseException:
             if new and not _surely_named(received.sha256):
@@ -285,7 +285,7 @@ def root() -> Path:
     return Path(settings.MEDIA_ROOT)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make a rename survive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:

@@ -12,23 +12,11 @@ from skl2onnx import to_onnx
 from sklearn.linear_model import LogisticRegression
 
 from evaluators import registry
-from tests.services import Deployment
+from tests.services import Deployment, multipart
 
 pytestmark = [pytest.mark.services, pytest.mark.xdist_group("deployments"), pytest.mark.timeout(600)]
 
 BOARD = "digits-classification"
-
-
-def multipart(fields: dict[str, str], *, filename: str, content: bytes) -> tuple[bytes, dict[str, str]]:
-    """A form with one file, as curl -F would send it."""
-    edge = "standings-test-boundary"
-    parts = [
-        f'--{edge}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
-        for name, value in fields.items()
-    ]
-    head = f'--{edge}\r\nContent-Disposition: form-data; name="file"; filename="{filename}"\r\n\r\n'.encode()
-    body = b"".join([*parts, head, content, f"\r\n--{edge}--\r\n".encode()])
-    return body, {"Content-Type": f"multipart/form-data; boundary={edge}"}
 
 
 def upload(server: Deployment, *, content: bytes, filename: str, **fields: str):

@@ -3,6 +3,7 @@ ones run in test_worker."""
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import threading
@@ -10,7 +11,8 @@ from types import SimpleNamespace
 
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
-from django.db import OperationalError
+from django.db import OperationalError, connection
+from django.db.models.functions import Now
 
 from evaluators.failures import EvaluationCancelled, EvaluationFailure, FailureCode
 from leaderboard.evaluations import execution, lifecycle
@@ -18,6 +20,7 @@ from leaderboard.evaluations.execution import execute
 from leaderboard.evaluations.heartbeat import Heartbeat
 from leaderboard.evaluations.models import Evaluation, State
 from leaderboard.standings.models import Score
+from leaderboard.submissions import storage
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -119,27 +122,102 @@ def test_a_database_that_is_away_delays_the_result(evaluation, process, result, 
     assert len(tries) == 4
 
 
-def test_a_database_that_stays_away_until_the_lease_is_over_loses_the_attempt_and_not_the_evaluation(
+def away(*_, **__):
+    raise OperationalError("away")
+
+
+def test_a_database_that_was_away_for_longer_than_the_lease_costs_no_attempt(
     evaluation, process, result, monkeypatch, settings
 ):
-    def away(*_, **__):
-        raise OperationalError("away")
+    settings.LEASE_SECONDS = 0.2
+    real, overdue = lifecycle.succeed, Evaluation.objects.filter(lease_expires_at__lt=Now())
 
-    settings.LEASE_SECONDS = 0.5
+    def back_too_late(*arguments, **options):
+        return real(*arguments, **options) if overdue.exists() else away()
+
     monkeypatch.setattr(lifecycle, "renew", away)
     monkeypatch.setattr(lifecycle, "look", away)
+    monkeypatch.setattr(execution.lifecycle, "succeed", back_too_late)
+    row = run(evaluation, process, lambda *_: result())
+    assert (row.state, row.attempt, row.faults) == (State.SUCCEEDED, 1, 0)
+
+
+def test_a_worker_that_stops_while_the_database_is_away_leaves_the_attempt_to_the_reaper(
+    *, evaluation, process, result, monkeypatch, settings, stop_pipe
+):
+    settings.STOP_GRACE_SECONDS = 0.1
+    monkeypatch.setattr(lifecycle, "renew", away)
+    monkeypatch.setattr(lifecycle, "look", away)
+
+    def does(job, on_event, cancel):
+        stop_pipe.close()
+        return result()
+
     with monkeypatch.context() as patch:
         patch.setattr(execution.lifecycle, "succeed", away)
-        assert run(evaluation, process, lambda *_: result()).state == State.RUNNING
+        assert run(evaluation, process, does).state == State.RUNNING
     Evaluation.objects.update(lease_expires_at="2026-01-01T00:00:00Z")
     assert lifecycle.expire_leases().requeued == 1
-    assert run(evaluation, process, lambda *_: result()).state == State.SUCCEEDED
+
+
+@pytest.fixture
+def full_disk(monkeypatch):
+    """The store refuses until the function is called."""
+    real, full = storage.store, [True]
+
+    def store(source):
+        if full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(source)
+
+    monkeypatch.setattr(storage, "store", store)
+    return full.clear
+
+
+def test_a_result_waits_for_room_on_the_disk(evaluation, process, result, full_disk):
+    def does(job, on_event, cancel):
+        threading.Timer(0.5, full_disk).start()
+        return result()
+
+    row = run(evaluation, process, does)
+    assert (row.state, row.attempt, row.faults) == (State.SUCCEEDED, 1, 0)
+
+
+def test_a_worker_does_not_wait_for_ever_for_room_on_the_disk(evaluation, process, result, full_disk, monkeypatch):
+    monkeypatch.setattr(execution, "FULL_DISK_SECONDS", 0.3)
+    row = run(evaluation, process, lambda *_: result())
+    assert (row.state, row.faults, row.stage) == (State.QUEUED, 0, "the disk was full")
+
+
+@pytest.mark.parametrize("ends", ["cancelled", "stopping", "lost"])
+def test_waiting_for_room_on_the_disk_ends_when_the_evaluation_does(
+    *, evaluation, process, result, full_disk, stop_pipe, settings, ends
+):
+    settings.STOP_GRACE_SECONDS = 0.1
+
+    def end():
+        if ends == "cancelled":
+            lifecycle.cancel(evaluation, by="ada")
+        elif ends == "stopping":
+            stop_pipe.close()
+        else:
+            Evaluation.objects.update(lease_expires_at="2026-01-01T00:00:00Z")
+            lifecycle.expire_leases()
+        connection.close()
+
+    timer = threading.Timer(0.3, end)
+
+    def does(job, on_event, cancel):
+        timer.start()
+        return result()
+
+    row = run(evaluation, process, does)
+    timer.join()
+    assert row.state == (State.CANCELLED if ends == "cancelled" else State.QUEUED)
+    assert row.faults == (1 if ends == "lost" else 0)
 
 
 def test_a_database_that_is_away_at_the_claim_is_the_sweepers_business(evaluation, process, monkeypatch, caplog):
-    def away(*_, **__):
-        raise OperationalError("away")
-
     monkeypatch.setattr(lifecycle, "claim", away)
     with caplog.at_level(logging.WARNING):
         assert run(evaluation, process, None).state == State.QUEUED
