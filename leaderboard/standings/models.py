@@ -6,6 +6,7 @@ import sys
 from typing import ClassVar
 
 from django.db import models
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from leaderboard.boards.models import Board
@@ -190,3 +191,7 @@ class Settlement(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["not_before"], condition=models.Q(settled__lt=models.F("wanted")), name="settlement_due")
         ]
+
+
+TO_SETTLE = models.Q(settled__lt=models.F("wanted")) | models.Q(retest_at__lte=Now())
+"""Settlements of boards that are to be settled: for a result, for the host's new rule, or for a test that is tried again."""

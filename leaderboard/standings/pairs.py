@@ -6,11 +6,15 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from django.conf import settings
+from django.db.models import Min
+from django.db.models.functions import Now
+from django.utils import timezone
 
 from evaluators import registry
 from evaluators.ordering import Compare, Direction, Entry, Integers, Paired, differences_of, ranks_from_tests, stretched
@@ -26,6 +30,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 Pair = tuple[int, int]
+
+TRY_AGAIN = (timedelta(minutes=1), timedelta(minutes=10), timedelta(hours=1), timedelta(hours=6), timedelta(days=1))
+"""When a test is tried again whose files could not be read: the store may be away, or heal. After these it is left alone."""
 
 
 def stored_tests(evaluations: Sequence[int], *, metric: str) -> dict[Pair, Paired]:
@@ -43,6 +50,8 @@ def complete_tests(
     keep: called between pairs; whoever has lost the right to go on raises there.
     """
     known = stored_tests(evaluations, metric=metric)
+    failures = _due(evaluations, metric=metric)
+    known = {pair: test for pair, test in known.items() if pair not in failures}
     missing = [pair for pair in combinations(sorted(evaluations), 2) if pair not in known]
     if not missing:
         return known
@@ -53,9 +62,38 @@ def complete_tests(
     for pair in missing:
         keep()
         test = _test(reader, pair, columns, metric=metric)
-        PairedTest.objects.bulk_create([test], ignore_conflicts=True)
+        if not columns.keys() >= set(pair):
+            _put_off(test, failures=failures.get(pair, 0) + 1)
+        _keep(test)
         known[pair] = Paired(test.difference, test.p)
     return known
+
+
+def next_try(evaluations: Sequence[int], *, metric: str) -> datetime | None:
+    """When the first of these tests that could not be made is tried again."""
+    rows = PairedTest.objects.filter(first__in=evaluations, second__in=evaluations, metric=metric)
+    return rows.aggregate(first=Min("again_at"))["first"]
+
+
+def _due(evaluations: Sequence[int], *, metric: str) -> dict[Pair, int]:
+    """The tests that are to be tried again by now, and how often they have failed."""
+    rows = PairedTest.objects.filter(first__in=evaluations, second__in=evaluations, metric=metric, again_at__lte=Now())
+    return {(first, second): failures for first, second, failures in rows.values_list("first", "second", "failures")}
+
+
+def _put_off(test: PairedTest, *, failures: int) -> None:
+    test.failures = failures
+    test.again_at = timezone.now() + TRY_AGAIN[failures - 1] if failures <= len(TRY_AGAIN) else None
+
+
+def _keep(test: PairedTest) -> None:
+    """Over the failure that may be kept in its place."""
+    PairedTest.objects.bulk_create(
+        [test],
+        update_conflicts=True,
+        unique_fields=["first", "second", "metric", "part"],
+        update_fields=["difference", "p", "method", "reason", "failures", "again_at"],
+    )
 
 
 class Contestant(NamedTuple):
@@ -109,30 +147,35 @@ def track_reader(slug: str, *, version: str) -> Track | None:
     return found(secret=settings.TRACK_SECRET.encode())
 
 
-def _columns_of(evaluations: set[int]) -> dict[int, Columns]:
-    """Those whose columns can be read; an unreadable file is logged, and costs its pairs only."""
+def _columns_of(evaluations: set[int]) -> dict[int, Columns | None]:
+    """Those whose files can be read just now: the others are logged, and cost their pairs only. None: it never will be,
+    since it is no columns."""
     from evaluators.columns import Columns  # noqa: PLC0415  workers only
 
-    found = {}
+    found: dict[int, Columns | None] = {}
     for key, sha256 in Evaluation.objects.filter(pk__in=evaluations).values_list("pk", "columns_sha256"):
         try:
             found[key] = Columns.from_bytes(storage.read(sha256))
-        except (OSError, LookupError, ValueError) as error:
+        except OSError as error:
+            logger.warning("the columns of evaluation %s cannot be read now: %s", key, error)
+        except (LookupError, ValueError) as error:
             logger.warning("the columns of evaluation %s cannot be read: %s", key, error)
+            found[key] = None
     return found
 
 
-def _test(track: Track, pair: Pair, columns: dict[int, Columns], *, metric: str) -> PairedTest:
+def _test(track: Track, pair: Pair, columns: Mapping[int, Columns | None], *, metric: str) -> PairedTest:
     """One test. What cannot be tested is kept as such, with the reason: it would fail again each time."""
     from evaluators.comparison import compare  # noqa: PLC0415  loads scipy
 
     test = PairedTest(first_id=pair[0], second_id=pair[1], metric=metric)
-    if not columns.keys() >= set(pair):
+    first, second = columns.get(pair[0]), columns.get(pair[1])
+    if first is None or second is None:
         test.reason = "the columns of one of the two cannot be read"
         return test
     wanted = next(each for each in track.spec.metrics if each.name == metric)
     try:
-        found = compare(track, columns[pair[0]], columns[pair[1]], metric=wanted)
+        found = compare(track, first, second, metric=wanted)
     except (ValueError, KeyError, IndexError, ArithmeticError) as error:
         logger.warning("evaluations %s and %s cannot be compared", *pair, exc_info=True)
         test.reason = f"their columns do not fit each other ({error})"[:200]

@@ -17,17 +17,17 @@ import logging
 import time
 import uuid
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import F, Q
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from evaluators.ordering import HEAD, ranks_in_order
 from leaderboard.boards.models import Board
 from leaderboard.standings import pairs, rebuilding
-from leaderboard.standings.models import Settlement
+from leaderboard.standings.models import TO_SETTLE, Settlement
 from leaderboard.standings.policies import Policy, policy_of
 from leaderboard.standings.rows import Change, Places, Rows, changes, read_rows
 
@@ -49,6 +49,7 @@ class Round:
     token: uuid.UUID
     wanted: int
     renewed: float
+    retest_at: datetime | None = None
 
     def keep(self) -> None:
         """Renew the lease if a quarter of it is over. Raises LeaseLostError."""
@@ -63,7 +64,7 @@ class Round:
         self.renewed = time.monotonic()
 
 
-def settle(board: Board, *, track_version: str, rest: float = REST) -> int | None:
+def settle(board: Board, *, track_version: str, rest: float | None = None) -> int | None:
     """One round: rank all standings of the board, and store the ranks. How many rows have moved; None if there was nothing to
     do, the board rests, or somebody else settles it."""
     began = time.monotonic()
@@ -78,13 +79,13 @@ def settle(board: Board, *, track_version: str, rest: float = REST) -> int | Non
     except BaseException:
         _end(turn, settled=False, rest_seconds=LEASE_SECONDS)
         raise
-    _end(turn, settled=True, rest_seconds=rest * (time.monotonic() - began))
+    _end(turn, settled=True, rest_seconds=(REST if rest is None else rest) * (time.monotonic() - began))
     return moved
 
 
 def _claim(board: Board, track_version: str) -> Round | None:
-    row = Settlement.objects.filter(board=board, track_version=track_version, settled__lt=F("wanted"))
-    free = row.filter(Q(token=None) | Q(expires_at__lt=Now()), not_before__lte=Now())
+    row = Settlement.objects.filter(board=board, track_version=track_version)
+    free = row.filter(TO_SETTLE, Q(token=None) | Q(expires_at__lt=Now()), not_before__lte=Now())
     token = uuid.uuid4()
     if not free.update(token=token, expires_at=Now() + timedelta(seconds=LEASE_SECONDS)):
         return None
@@ -94,7 +95,7 @@ def _claim(board: Board, track_version: str) -> Round | None:
 
 def _end(turn: Round, *, settled: bool, rest_seconds: float) -> None:
     """Give the lease back, and let the board rest."""
-    values: dict[str, Any] = {"settled": turn.wanted} if settled else {}
+    values: dict[str, Any] = {"settled": turn.wanted, "retest_at": turn.retest_at} if settled else {}
     if rest_seconds:
         values["not_before"] = Now() + timedelta(seconds=rest_seconds)
     Settlement.objects.filter(pk=turn.settlement.pk, token=turn.token).update(token=None, expires_at=None, **values)
@@ -118,13 +119,10 @@ def _places(turn: Round, board: Board, rows: Rows, policy: Policy) -> Places:
     head = counted[:HEAD] if policy.tests_head else counted[:0]
     tested = None
     if len(head) > 1:
-        tests = pairs.complete_tests(
-            rows.evaluation[head].tolist(),
-            track=board.track_id,
-            version=turn.settlement.track_version,
-            metric=policy.metric["name"],
-            keep=turn.keep,
-        )
+        evaluations, metric = rows.evaluation[head].tolist(), policy.metric["name"]
+        which = {"track": board.track_id, "version": turn.settlement.track_version, "metric": metric}
+        tests = pairs.complete_tests(evaluations, **which, keep=turn.keep)
+        turn.retest_at = pairs.next_try(evaluations, metric=metric)
         tested = None if tests is None else pairs.tested_ranks(tests, rows.contestants(head), direction=policy.direction)
     return Places.of(rows, counted, ranks_in_order(rows.floor[counted], rows.ceiling[counted], tested=tested), tested=tested)
 

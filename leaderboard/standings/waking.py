@@ -14,7 +14,7 @@ from kombu.exceptions import OperationalError as BrokerError
 from leaderboard.boards.models import Board
 from leaderboard.celery import SETTLE, app
 from leaderboard.evaluations.models import Evaluation, State
-from leaderboard.standings.models import Settlement
+from leaderboard.standings.models import TO_SETTLE, Settlement
 from leaderboard.standings.policies import policy_of
 
 logger = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ def wake_overdue(*, limit: int = 100) -> int:
     and of several schedulers one asks."""
     free = Q(token=None) | Q(expires_at__lt=Now())
     before = Now() - timedelta(seconds=ASK_AGAIN_SECONDS)
-    due = Settlement.objects.filter(free, settled__lt=F("wanted"), not_before__lte=Now())
+    due = Settlement.objects.filter(free, TO_SETTLE, not_before__lte=Now())
     due = due.filter(Q(asked_at__lt=before) | Q(asked_at__lt=F("not_before")))
     return sum(_wake(settlement) for settlement in due.select_related("board").order_by("not_before")[:limit])
 

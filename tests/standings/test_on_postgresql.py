@@ -18,6 +18,8 @@ AREAS = (
     "tests/standings/test_ranking.py",
     "tests/standings/test_reading.py",
     "tests/standings/test_settling.py",
+    "tests/standings/test_superseding.py",
+    "tests/standings/test_bursts.py",
     "tests/standings/test_reevaluation.py",
 )
 

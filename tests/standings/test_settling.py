@@ -7,6 +7,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 from django.db import connection, transaction
+from django.db.models import F
 from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
@@ -268,6 +269,61 @@ def test_where_columns_are_gone_the_intervals_of_the_pair_decide(answers, turn, 
     assert ranks() == [("lost", 1), ("other", 2), ("beside", 2)]
     assert "cannot be read" in caplog.text
     assert PairedTest.objects.filter(p=None).count() == 2
+
+
+@pytest.fixture
+def away(answers):
+    """Two submissions, and the file of one that is away: (its place in the store, where it is meanwhile)."""
+    lost = answers("lost", right(100, range(5)), half_width=0.2)
+    answers("other", right(100, range(50)), half_width=0.2)
+    place = storage.path(lost.evaluation.columns_sha256)
+    return place, place.rename(place.with_suffix(".away"))
+
+
+def let_pass(**time):
+    """As if so much time had passed since a test was put off."""
+    PairedTest.objects.update(again_at=F("again_at") - timedelta(**time))
+    Settlement.objects.update(retest_at=F("retest_at") - timedelta(**time))
+
+
+@pytest.mark.usefixtures("tested")
+def test_a_test_whose_files_were_away_is_made_when_they_are_back(away, turn, monkeypatch):
+    place, elsewhere = away
+    turn()
+    assert [rank for _, rank in ranks()] == [1, 1]
+    elsewhere.rename(place)
+    assert turn() is None  # not yet
+    let_pass(minutes=2)
+    woken = []
+    monkeypatch.setattr(app, "send_task", lambda name, **_: woken.append(name))
+    Settlement.objects.update(asked_at=Now() - timedelta(hours=1))
+    assert waking.wake_overdue() == 1
+    assert turn() == 2
+    assert ranks() == [("lost", 1), ("other", 2)]
+    test = PairedTest.objects.get()
+    assert (test.again_at, test.reason, Settlement.objects.get().retest_at) == (None, "", None)
+
+
+@pytest.mark.usefixtures("tested", "away")
+def test_a_test_whose_files_stay_away_is_given_up_in_the_end(turn):
+    rounds = 0
+    while rounds < 20 and turn() is not None:
+        rounds += 1
+        let_pass(days=2)
+    assert rounds == 1 + len(pairs.TRY_AGAIN)
+    assert PairedTest.objects.get().again_at is None
+    assert Settlement.objects.get().retest_at is None
+
+
+@pytest.mark.usefixtures("tested")
+def test_a_file_that_is_no_columns_is_not_read_again(answers, turn):
+    broken = answers("broken", None)
+    answers("other", right(100))
+    broken.evaluation.columns_sha256, _ = storage.store(b"no columns")
+    broken.evaluation.save()
+    turn()
+    test = PairedTest.objects.get()
+    assert (test.again_at, test.reason) == (None, "the columns of one of the two cannot be read")
 
 
 @pytest.mark.usefixtures("tested")
