@@ -66,7 +66,10 @@ class Round:
 
 def settle(board: Board, *, track_version: str, rest: float | None = None) -> int | None:
     """One round: rank all standings of the board, and store the ranks. How many rows have moved; None if there was nothing to
-    do, the board rests, or somebody else settles it."""
+    do, the board rests, or somebody else settles it.
+
+    rest: how many times as long as the round took the board then rests; None: REST.
+    """
     began = time.monotonic()
     turn = _claim(board, track_version)
     if turn is None:
