@@ -17,18 +17,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
 from evaluators import statistics
-from evaluators.claim_language import SEED, SLICE, Absolute, Number, Scaled, Sum, Term, Value, write_value
-from evaluators.columns import Array, Columns, Floats
+from evaluators.claim_language import SEED, Absolute, Number, Scaled, Sum, Term, Value, write_value
+from evaluators.claim_rows import Entry, NotMeasuredError, common_slices, is_crossed, jointly_numbered, rows_of, seeds_of
+from evaluators.claim_verdicts import LEVEL, Plan
+from evaluators.columns import Columns, Floats
 from evaluators.comparison import over_seeds
-from evaluators.planning import how_many_more_seeds
-from evaluators.resampling import bootstrap_seed, weight_chunks
+from evaluators.planning import plan_of
+from evaluators.resampling import RESAMPLES, bootstrap_seed, weight_chunks
 from evaluators.statistics import SEED_RESAMPLES, Spread
 from evaluators.track import Track
 
@@ -40,65 +43,75 @@ RESAMPLED = "joint bootstrap of test units, and seeds beyond it"
 EXACT = "exact"
 ROUNDING = 1e-18
 """Variances below this are the rounding of none: seeds that agree to the last bit."""
+FEW = 10
+"""A p is counted on until so many resamples lie beyond the bound, if a smaller one could still matter."""
 
 
-class NotMeasuredError(Exception):
-    """A value that a clause reads is not there; the message says which and why."""
+class Test(NamedTuple):
+    """A two-sided p, and how many resamples it was counted from; 0 where it was not counted."""
 
-
-@dataclass(frozen=True)
-class Entry:
-    """What an entrant left: its columns, and the slices that it entered itself."""
-
-    columns: Columns
-    slices: tuple[str, ...]
+    p: float
+    resamples: int = 0
 
 
 @dataclass(frozen=True)
 class Located:
-    """Where an expression lies. test: two-sided p that the truth is at a bound. table: what it is the mean of, by seed (and
-    unit), for planning."""
+    """Where an expression lies. test: whether the truth is at a bound. table: what it is the mean of, by seed (and unit), for
+    planning."""
 
     value: float
     low: float | None
     high: float | None
-    test: Callable[[float], float]
+    test: Callable[[float], Test]
     table: Floats | None
     method: str
 
-    def more_seeds(self, bound: float) -> int | None:
-        """About how many more seeds would show on which side of the bound it lies."""
-        return None if self.table is None else how_many_more_seeds(self.table, margin=bound)
+    def plan(self, bound: float) -> Plan | None:
+        """What it takes to plan for more seeds."""
+        return None if self.table is None else plan_of(self.table, margin=bound)
+
+
+def blocks_for(tests: int) -> int:
+    """How many blocks of RESAMPLES it takes to count a p as small as a correction for so many tests may ask for, LEVEL / tests,
+    from FEW resamples or more beyond the bound. The smallest p that R resamples can give is 2 / (R + 1)."""
+    return math.ceil(2 * FEW * tests / (LEVEL * RESAMPLES))
+
+
+def is_coarse(p: float, *, resamples: int, tests: int) -> bool:
+    """Whether a p was counted from too few resamples beyond its bound to be corrected for so many tests."""
+    return 0 < resamples < RESAMPLES * blocks_for(tests) and p < 2 * (FEW + 1) / (resamples + 1)
 
 
 class Reader:
     """The numbers of some values, jointly: units are numbered alike in all of them, and entrants are read on the slices that
-    all of them entered."""
+    all of them entered. tests: how many tests there are to correct for, which says how small a p may have to be."""
 
-    def __init__(self, track: Track, entries: Mapping[str, Entry], values: Sequence[Value]) -> None:
+    def __init__(self, track: Track, entries: Mapping[str, Entry], values: Sequence[Value], *, tests: int = 1) -> None:
         self.track = track
+        self.tests = tests
         self.values = list(dict.fromkeys(values))
         self.metrics = {metric.name: metric for metric in track.spec.metrics}
-        common = _common_slices([entries[name] for name in {value.entrant for value in values}])
-        rows = {value: _rows_of(value, entries[value.entrant], common) for value in self.values}
-        self.rows = dict(zip(rows, _jointly_numbered(list(rows.values())), strict=True))
+        common = common_slices([entries[name] for name in {value.entrant for value in values}])
+        rows = {value: rows_of(value, entries[value.entrant], common) for value in self.values}
+        self.rows = dict(zip(rows, jointly_numbered(list(rows.values())), strict=True))
         self.units = max(columns.units for columns in self.rows.values())
         self.numbers = {value: self._reduced(value, columns) for value, columns in self.rows.items()}
-        self.drawn: dict[Value, Floats] = {}
+        self.drawn: dict[tuple[Value, int], Floats] = {}
 
     def look(self, value: Value) -> Floats:
         """The value: []."""
         return self.numbers[value]
 
-    def draws(self, value: Value) -> Floats:
-        """The value in each resample of the units: [R]."""
-        if value not in self.drawn:
-            chunks = weight_chunks(self.units, bootstrap_seed(self.track.spec.slug))
+    def draws(self, value: Value, block: int = 0) -> Floats:
+        """The value in each of a block of resamples of the units: [R]. The first block is that of all intervals."""
+        if (value, block) not in self.drawn:
+            name = self.track.spec.slug
+            chunks = weight_chunks(self.units, bootstrap_seed(f"{name}, block {block}" if block else name))
             parts = [
                 np.broadcast_to(self.track.reduce(self.rows[value], weights)[value.metric], len(weights)) for weights in chunks
             ]
-            self.drawn[value] = np.concatenate(parts)
-        return self.drawn[value]
+            self.drawn[value, block] = np.concatenate(parts)
+        return self.drawn[value, block]
 
     def by_seed(self, of: Callable[[Look], Floats]) -> Floats:
         """An expression for each seed alone: [S]. An entrant with one replicate stands against every seed of the others; fewer
@@ -111,13 +124,13 @@ class Reader:
 
     def common_seeds(self) -> list[int]:
         """The seeds that all entrants with several replicates have."""
-        sets = [set(_seeds_of(columns)) for columns in self.rows.values()]
+        sets = [set(seeds_of(columns)) for columns in self.rows.values()]
         several = [seeds for seeds in sets if len(seeds) > 1]
         return sorted(set.intersection(*several)) if several else []
 
     def crossed(self) -> bool:
         """Whether every seed has the same units."""
-        return all(_is_crossed(columns) for columns in self.rows.values())
+        return all(is_crossed(columns) for columns in self.rows.values())
 
     def moves(self, of: Callable[[Look], Floats]) -> Floats:
         """An expression for each seed alone in the same resamples of the units: [S, r]."""
@@ -128,7 +141,7 @@ class Reader:
 
     def _at_seed(self, value: Value, seed: int, weights: Floats | None = None) -> Floats:
         columns = self.rows[value]
-        if len(_seeds_of(columns)) > 1:
+        if len(seeds_of(columns)) > 1:
             columns = columns.select(seed=seed)
         return np.asarray(self.track.reduce(columns, weights)[value.metric])
 
@@ -175,16 +188,15 @@ def locate(of: Callable[[Look], Floats], reader: Reader) -> Located:
     by_seed = reader.by_seed(of)
     if reader.units < 2:
         return _unknown(value)
-    drawn = np.asarray(of(reader.draws), dtype=np.float64)
-    low, high = statistics.bias_corrected(value, drawn, units=reader.units)
+    low, high = statistics.bias_corrected(value, _block(of, reader, 0), units=reader.units)
     if math.isnan(low):
         return _unknown(value)
     if len(by_seed) > 1 and not reader.crossed():
         return _over_clusters(value, by_seed)
     seeds = _beyond_units(by_seed, reader.moves(of)) if len(by_seed) > 1 else Spread(0.0, 0.0)
 
-    def test(bound: float) -> float:
-        return max(_bootstrap_p(drawn, bound), over_seeds(by_seed - bound))
+    def test(bound: float) -> Test:
+        return _counted(of, reader, bound, least=over_seeds(by_seed - bound))
 
     low, high = value - math.hypot(value - low, seeds.half_width), value + math.hypot(high - value, seeds.half_width)
     return Located(value, low, high, test, by_seed if len(by_seed) else None, RESAMPLED)
@@ -194,7 +206,7 @@ def _over_clusters(value: float, by_seed: Floats) -> Located:
     """Seeds with units of their own: Student's t on their values."""
     spread = statistics.clustered_spread(by_seed, cluster=np.arange(len(by_seed)))
     low, high = value - spread.half_width, value + spread.half_width
-    return Located(value, low, high, lambda bound: _student_p(value - bound, spread), by_seed, OVER_CLUSTERS)
+    return Located(value, low, high, lambda bound: Test(_student_p(value - bound, spread)), by_seed, OVER_CLUSTERS)
 
 
 def _beyond_units(by_seed: Floats, moved: Floats) -> Spread:
@@ -243,8 +255,8 @@ def _locate_mean(of: Sum, parts: list[tuple[float, Value]], reader: Reader) -> L
     low, high = wilson or (value - spread.half_width, value + spread.half_width)
     by_seed = reader.by_seed(lambda look: evaluate(of, look))
 
-    def test(bound: float) -> float:
-        return max(_student_p(value - bound, spread), over_seeds(by_seed - bound))
+    def test(bound: float) -> Test:
+        return Test(max(_student_p(value - bound, spread), over_seeds(by_seed - bound)))
 
     method = OVER_UNITS_AND_SEEDS if reader.crossed() else OVER_CLUSTERS
     return Located(value, low, high, test, cells.table(), method)
@@ -301,58 +313,15 @@ def _linear(of: Sum) -> list[tuple[float, Value]] | None:
     return [(factor, value) for value, factor in factors.items() if factor]
 
 
-# --- rows
-
-
-def _common_slices(entries: Sequence[Entry]) -> set[str]:
-    return set.intersection(*(set(entry.slices) for entry in entries))
-
-
-def _rows_of(value: Value, entry: Entry, common: set[str]) -> Columns:
-    """The rows that a value reads. Where it names no slice: those that all entrants of the clause entered."""
-    at = dict(value.at)
-    if SLICE in at and at[SLICE] not in entry.slices:
-        raise NotMeasuredError(f"{value.entrant} does not enter the slice {at[SLICE]}")
-    keep = np.isin(entry.columns.index[SLICE], sorted(common)) if SLICE not in at else np.ones(len(entry.columns.unit), bool)
-    for key, setting in at.items():
-        keep &= np.asarray(entry.columns.index[key] == setting)
-    if not keep.any():
-        raise NotMeasuredError(f"{write_value(value)} has no rows: there is nothing that its entrants have in common")
-    columns = entry.columns
-    return Columns(
-        unit=columns.unit[keep],
-        index={name: column[keep] for name, column in columns.index.items()},
-        values={name: column[keep] for name, column in columns.values.items()},
-        facts=columns.facts,
-    )
-
-
-def _jointly_numbered(tables: Sequence[Columns]) -> list[Columns]:
-    """The same rows, with what is drawn together (units, or the clusters that they come in) numbered from 0 over all tables."""
-    drawn: list[Array] = [table.index.get(statistics.CLUSTER, table.unit) for table in tables]
-    _, numbers = np.unique(np.concatenate(drawn), return_inverse=True)
-    ends = np.cumsum([len(each) for each in drawn])[:-1]
-    return [replace(table, unit=own.astype(np.int64)) for table, own in zip(tables, np.split(numbers, ends), strict=True)]
-
-
-def _seeds_of(columns: Columns) -> list[int]:
-    return [int(seed) for seed in np.unique(columns.index[SEED])]
-
-
-def _is_crossed(columns: Columns) -> bool:
-    units = [np.unique(columns.unit[columns.index[SEED] == seed]) for seed in _seeds_of(columns)]
-    return all(np.array_equal(units[0], each) for each in units[1:])
-
-
 # --- tests
 
 
 def _exact(value: float) -> Located:
-    return Located(value, value, value, lambda bound: 0.0 if value != bound else 1.0, None, EXACT)
+    return Located(value, value, value, lambda bound: Test(0.0 if value != bound else 1.0), None, EXACT)
 
 
 def _unknown(value: float) -> Located:
-    return Located(value, None, None, lambda _: 1.0, None, "too few test units for an interval")
+    return Located(value, None, None, lambda _: Test(1.0), None, "too few test units for an interval")
 
 
 def _student_p(distance: float, spread: Spread) -> float:
@@ -366,8 +335,23 @@ def _student_p(distance: float, spread: Spread) -> float:
     return float(2 * special.stdtr(degrees, statistic))
 
 
-def _bootstrap_p(drawn: Floats, bound: float) -> float:
-    """Two-sided: twice the smaller share of resamples beyond the bound, +1 rule (Efron & Tibshirani 1993, ch. 15.4)."""
-    known = drawn[np.isfinite(drawn)]
-    tail = min(int((known <= bound).sum()), int((known >= bound).sum()))
-    return min(1.0, 2 * (tail + 1) / (len(known) + 1))
+def _block(of: Callable[[Look], Floats], reader: Reader, block: int) -> Floats:
+    """The expression in each of a block of resamples."""
+    return np.asarray(of(lambda value: reader.draws(value, block)), dtype=np.float64)
+
+
+def _counted(of: Callable[[Look], Floats], reader: Reader, bound: float, *, least: float) -> Test:
+    """Two-sided: twice the smaller share of resamples beyond the bound, +1 rule (Efron & Tibshirani 1993, ch. 15.4). Where few
+    lie beyond it and a smaller p could matter, more are drawn (as Besag & Clifford 1991 count a Monte Carlo p). At least
+    `least`, what seeds alone say."""
+    below = above = known = 0
+    for block in range(blocks_for(reader.tests)):
+        drawn = _block(of, reader, block)
+        below, above = below + int((drawn <= bound).sum()), above + int((drawn >= bound).sum())
+        known += int(np.isfinite(drawn).sum())
+        p = min(1.0, 2 * (min(below, above) + 1) / (known + 1))
+        if p <= least:
+            return Test(least)
+        if min(below, above) >= FEW:
+            break
+    return Test(p, RESAMPLES * (block + 1))

@@ -8,12 +8,13 @@ values that `evaluators.claims` evaluates; `claim_parser` reads it. Pure Python:
               | "better" "(" metric ";" entrant "than" entrant ("," entrant)* ["by" number] ")"
               | "not_worse" "(" metric ";" entrant "than" entrant ("," entrant)* "within" number ")"
               | "equal" "(" metric ";" entrant "as" entrant ("," entrant)* "within" number ")"
-              | "contains" "(" value "," number ")"
+              | "contains" "(" value "," number "within" number ")"
               | "share" "(" sum (">=" | "<=") sum "over" axis ")" ">=" number
     sum      := ["-"] term (("+" | "-") term)*
     term     := [number "*"] (value | number | "abs" "(" sum ")")
     value    := metric "(" entrant ")"
     metric   := name ["@" key "=" setting (";" key "=" setting)*]          key: slice, or an axis of the track
+    entrant  := name | "#" id                                              a submission of the board, by its id
 
 `better` and its kin know which direction of a metric is the good one; `share` counts the settings of an axis (or the slices,
 or the seeds) at which the comparison holds.
@@ -34,6 +35,8 @@ TREND_KINDS = ("slope", "loglog_slope", "spearman")
 MONOTONE_KINDS = ("increasing", "decreasing")
 NAMED_WORDS = {"better": ("than", "by"), "not_worse": ("than", "within"), "equal": ("as", "within")}
 SLICE, SEED = "slice", "seed"
+SUBMISSION = "#"
+"""What an entrant that is a submission begins with; its id follows."""
 
 
 class ClaimSyntaxError(ValueError):
@@ -142,10 +145,12 @@ class Named:
 
 @dataclass(frozen=True)
 class Contains:
-    """The 95 % interval of a value contains a number: the data are compatible with it."""
+    """The 95 % interval of a value contains a number, and reaches no farther from it than `within`: the data are compatible
+    with it, and would not be with a number farther away."""
 
     value: Value
     number: float
+    within: float
 
 
 @dataclass(frozen=True)
@@ -216,8 +221,8 @@ def _call(clause: Trend | Monotone | Named | Contains) -> str:
             joint, word = NAMED_WORDS[kind]
             tail = _with(word, margin) if kind == "better" else f" {word} {_number(margin)}"
             return f"{kind}({_metric(value)}; {value.entrant} {joint} {', '.join(than)}{tail})"
-        case Contains(_, number):
-            return f"contains({write_value(value)}, {_number(number)})"
+        case Contains(_, number, within):
+            return f"contains({write_value(value)}, {_number(number)} within {_number(within)})"
 
 
 def write_value(value: Value) -> str:

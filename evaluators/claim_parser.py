@@ -47,7 +47,7 @@ class Token(NamedTuple):
 
 
 TOKEN = re.compile(
-    r"(?P<sign>>=|<=|[-+*(),;\[\]@=])|(?P<number>\d+(?:\.\d+)?(?:e[-+]?\d+)?)(?![\w-])|(?P<name>[A-Za-z_][\w.-]*|\d[\w.-]*)"
+    r"(?P<sign>>=|<=|[-+*(),;\[\]@=])|(?P<number>\d+(?:\.\d+)?(?:e[-+]?\d+)?)(?![\w-])|(?P<name>#?[A-Za-z_][\w.-]*|#?\d[\w.-]*)"
 )
 
 
@@ -214,8 +214,10 @@ class _Reader:
         value = self.value()
         self.take(",")
         number = self.number()
+        self.take("within")
+        within = self.constant()
         self.take(")")
-        return Contains(value, number)
+        return Contains(value, number, within)
 
     def share(self) -> Share:
         self.take("share")

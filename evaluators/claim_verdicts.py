@@ -10,7 +10,7 @@ the corrected p (at 5 %) agree; intervals themselves are not corrected.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from typing import Any
 
@@ -38,13 +38,25 @@ class Evidence:
 
 
 @dataclass(frozen=True)
+class Plan:
+    """What it takes to tell how many more seeds would decide: how far the mean lies from its bound, and the variances of it:
+    of one seed, of the units alone, and of one seed's share in the units' (see `planning.more_seeds`)."""
+
+    seeds: int
+    distance: float
+    one_seed: float
+    still: float
+    moving: float
+
+
+@dataclass(frozen=True)
 class Finding:
     """What was found of one clause.
 
     effect: signed, more than 0 where the clause holds: by how much it lies beyond its bound, in the metric's unit.
     p:      two-sided, that the truth lies on the bound. Exact facts have p = 0, and their interval is the value.
-    compatible: the clause asks whether an interval contains a number: it holds unless p refutes it.
-    more_seeds: about how many more seeds would decide, where that can be told.
+    resamples: how many resamples p was counted from; 0: it was not counted, or seeds alone gave a larger one.
+    plan: what planning of more seeds needs, where seeds vary.
     reason: why there is no effect.
     """
 
@@ -54,23 +66,19 @@ class Finding:
     ci_high: float | None = None
     p: float | None = None
     method: str = ""
-    compatible: bool = False
-    more_seeds: int | None = None
+    resamples: int = 0
+    plan: Plan | None = None
     reason: str = ""
     values: tuple[Evidence, ...] = ()
 
     @property
     def holds(self) -> bool:
         """The whole interval is on the side of the claim, or on the bound."""
-        if self.compatible:
-            return not self.fails
         return self.ci_low is not None and self.ci_low >= 0
 
     @property
     def fails(self) -> bool:
         """The whole interval is on the other side."""
-        if self.compatible:
-            return self.p is not None and self.p <= LEVEL
         return self.ci_high is not None and self.ci_high < 0
 
     def as_document(self) -> dict[str, Any]:
@@ -79,8 +87,11 @@ class Finding:
 
     @classmethod
     def from_document(cls, document: dict[str, Any]) -> Finding:
-        """The inverse of `as_document`."""
-        return cls(**{**document, "values": tuple(Evidence(**each) for each in document["values"])})
+        """The inverse of `as_document`; fields that an older version wrote, and that are none any more, are left out."""
+        known = {each.name for each in fields(cls)}
+        kept = {name: value for name, value in document.items() if name in known}
+        plan = Plan(**kept["plan"]) if kept.get("plan") else None
+        return cls(**{**kept, "plan": plan, "values": tuple(Evidence(**each) for each in document["values"])})
 
 
 def claim_p(findings: Sequence[Finding]) -> float | None:
@@ -90,7 +101,7 @@ def claim_p(findings: Sequence[Finding]) -> float | None:
     against = [finding.p or 0.0 for finding in findings if (finding.effect or 0.0) < 0]
     if against:
         return min(1.0, len(findings) * min(against))
-    return max((finding.p or 0.0 for finding in findings if not finding.compatible), default=0.0)
+    return max(finding.p or 0.0 for finding in findings)
 
 
 def decide(findings: Sequence[Finding], *, p_adjusted: float | None) -> Verdict:
@@ -99,7 +110,7 @@ def decide(findings: Sequence[Finding], *, p_adjusted: float | None) -> Verdict:
         return Verdict.NOT_EVALUATED
     if p_adjusted > LEVEL:
         return Verdict.UNDECIDED
-    if any(finding.fails for finding in findings):
+    if worst(findings).fails:
         return Verdict.DOES_NOT_HOLD
     return Verdict.HOLDS if all(finding.holds for finding in findings) else Verdict.UNDECIDED
 
@@ -112,4 +123,4 @@ def worst(findings: Sequence[Finding]) -> Finding:
         return unknown[0]
     if against:
         return min(against, key=lambda finding: finding.p or 0.0)
-    return max(findings, key=lambda finding: -1.0 if finding.compatible else finding.p or 0.0)
+    return max(findings, key=lambda finding: finding.p or 0.0)

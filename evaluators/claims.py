@@ -1,27 +1,21 @@
-"""Judges claims from stored columns: each clause of a check becomes an effect (more than 0 where it holds) with interval and p.
-`judge` takes a track, a check and the entrants' columns; `python -m evaluators.claims` judges all claims of a board for a
-server, which keeps numerical libraries out of its own processes: an order as JSON on stdin, findings and verdicts on stdout."""
+"""Judges a claim from stored columns: each clause of its check becomes an effect (more than 0 where it holds) with interval
+and p. `judge` takes a track, a check and the entrants' columns. Called by `evaluators.claim_orders`, which judges all of a board."""
 
 from __future__ import annotations
 
-import json
 import math
-import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from scipy import stats
 
-from evaluators import registry
+from evaluators.claim_changes import with_values
 from evaluators.claim_estimates import (
-    Entry,
+    EXACT,
     Located,
     Look,
-    NotMeasuredError,
     Reader,
-    evaluate,
+    Test,
     locate,
     locate_sum,
 )
@@ -30,7 +24,6 @@ from evaluators.claim_language import (
     SLICE,
     Between,
     Check,
-    ClaimSyntaxError,
     Clause,
     Comparison,
     Contains,
@@ -47,33 +40,37 @@ from evaluators.claim_language import (
     write_clause,
     write_value,
 )
-from evaluators.claim_parser import parse
-from evaluators.claim_verdicts import LEVEL, Evidence, Finding, claim_p, decide
-from evaluators.columns import Columns, Floats
-from evaluators.ordering import holm
+from evaluators.claim_rows import Entry, NotMeasuredError
+from evaluators.claim_shares import Cases, shared
+from evaluators.claim_verdicts import Evidence, Finding
+from evaluators.columns import Floats
 from evaluators.track import Track
 
 LEAST_POINTS = 3
 
 
-def judge(track: Track, check: Check, entries: Mapping[str, Entry]) -> list[Finding]:
+def judge(track: Track, check: Check, entries: Mapping[str, Entry], *, claims: int = 1) -> list[Finding]:
     """A finding for each clause, with `better` and its kin written out. Entrants that are missing give findings without effect.
+    claims: how many claims it will be corrected for, which says how finely a p is counted.
 
     Raises ClaimSyntaxError for names that the track does not have.
     """
     vocabulary = Vocabulary.of(track.spec.model_dump(mode="json"), entrants=[*entries, *entrants_of(check)])
     check_names(check, vocabulary)
-    return [_find(track, clause, entries, vocabulary) for clause in expanded(check, vocabulary)]
+    clauses = expanded(check, vocabulary)
+    return [_find(track, clause, entries, vocabulary, tests=claims * len(clauses)) for clause in clauses]
 
 
-def _find(track: Track, clause: Clause, entries: Mapping[str, Entry], vocabulary: Vocabulary) -> Finding:
+def _find(track: Track, clause: Clause, entries: Mapping[str, Entry], vocabulary: Vocabulary, *, tests: int) -> Finding:
     text = write_clause(clause)
     missing = [value.entrant for value in values_of(clause) if value.entrant not in entries]
     if missing:
         return Finding(text, reason=f"{missing[0]} has no result")
     try:
         points = _points(clause, entries, vocabulary)
-        return _judged(text, clause, Reader(track, entries, points), points)
+        if isinstance(clause, Share):
+            return _shared(text, clause, points, track, entries, tests=tests)
+        return _judged(text, clause, Reader(track, entries, points, tests=tests), points)
     except NotMeasuredError as missing_value:
         return Finding(text, reason=str(missing_value))
 
@@ -109,10 +106,8 @@ def _judged(text: str, clause: Clause, reader: Reader, points: Sequence[Value]) 
             if clause.kind == "spearman":
                 low, high = _inside_limits(low, high, -1.0, 1.0)
             return _within(text, locate(lambda look: _trend(clause, points, look), reader), low, high, values)
-        case Share(least=least):
-            return _beyond(text, locate(lambda look: _share(clause, points, look) - least, reader), values)
-        case Contains(value, number):
-            return _compatible(text, locate_sum(Sum(((1, value),)), reader), number, values)
+        case Contains(value, number, within):
+            return _compatible(text, locate_sum(Sum(((1, value),)), reader), number, within, values)
     raise TypeError(f"{clause} should have been written out")
 
 
@@ -141,16 +136,32 @@ class _Alone(Reader):
 
 def _beyond(text: str, located: Located, values: tuple[Evidence, ...]) -> Finding:
     """A bound at 0."""
-    p = located.test(0.0)
-    p = 0.0 if located.low == located.high == 0.0 else p  # a tie that is exact: "at least" holds
+    test = located.test(0.0)
+    if located.method == EXACT and located.value == 0:
+        test = Test(0.0)  # equal facts: "at least" holds. Estimates that agree so far say nothing of what was not seen.
+    return _finding(text, located, test, values, bound=0.0, effect=located.value, low=located.low, high=located.high)
+
+
+def _finding(
+    text: str,
+    located: Located,
+    test: Test,
+    values: tuple[Evidence, ...],
+    *,
+    bound: float,
+    effect: float,
+    low: float | None,
+    high: float | None,
+) -> Finding:
     return Finding(
         text=text,
-        effect=located.value,
-        ci_low=located.low,
-        ci_high=located.high,
-        p=p,
+        effect=effect,
+        ci_low=low,
+        ci_high=high,
+        p=test.p,
         method=located.method,
-        more_seeds=_planned(located, 0.0, p),
+        resamples=test.resamples,
+        plan=located.plan(bound),
         values=values,
     )
 
@@ -166,17 +177,8 @@ def _within(text: str, located: Located, low: float, high: float, values: tuple[
         ci_low = min(inside(located.low), inside(located.high))
         ci_high = inside(min(max((low + high) / 2, located.low), located.high))
     bound = low if located.value - low < high - located.value else high
-    p = located.test(bound)
-    return Finding(
-        text=text,
-        effect=inside(located.value),
-        ci_low=ci_low,
-        ci_high=ci_high,
-        p=p,
-        method=located.method,
-        more_seeds=_planned(located, bound, p),
-        values=values,
-    )
+    effect = inside(located.value)
+    return _finding(text, located, located.test(bound), values, bound=bound, effect=effect, low=ci_low, high=ci_high)
 
 
 def _real_bounds(of: Sum, low: float, high: float, reader: Reader) -> tuple[float, float]:
@@ -194,15 +196,16 @@ def _inside_limits(low: float, high: float, lowest: float, highest: float) -> tu
     return (-math.inf if low <= lowest else low), (math.inf if high >= highest else high)
 
 
-def _compatible(text: str, located: Located, number: float, values: tuple[Evidence, ...]) -> Finding:
+def _compatible(text: str, located: Located, number: float, within: float, values: tuple[Evidence, ...]) -> Finding:
+    """An interval that contains the number must also stay within reach of it; one that does not refutes the claim."""
     if located.low is None or located.high is None:
         raise NotMeasuredError(f"{located.method}: nothing can be said of what it contains")
-    effect = min(located.high - number, number - located.low)
-    return Finding(text=text, effect=effect, p=located.test(number), method=located.method, compatible=True, values=values)
-
-
-def _planned(located: Located, bound: float, p: float) -> int | None:
-    return located.more_seeds(bound) if p > LEVEL else None
+    if located.low <= number <= located.high:
+        return _within(text, located, number - within, number + within, values)
+    far, near = sorted((number - located.low, number - located.high), key=abs, reverse=True)
+    effect = -abs(located.value - number)
+    test = located.test(number)
+    return _finding(text, located, test, values, bound=number, effect=effect, low=-abs(far), high=-abs(near))
 
 
 def _trend(clause: Trend, points: Sequence[Value], look: Look) -> Floats:
@@ -223,76 +226,19 @@ def _trend(clause: Trend, points: Sequence[Value], look: Look) -> Floats:
         return np.asarray((dy @ dx) / scale)
 
 
-def _share(clause: Share, points: Sequence[Value], look: Look) -> Floats:
-    """[] or [R]: the share of cases in which the comparison holds."""
-    width = len(values_of(clause.case))
-    cases = [dict(zip(values_of(clause.case), points[i : i + width], strict=True)) for i in range(0, len(points), width)]
-    if not cases:
+def _shared(
+    text: str, clause: Share, points: Sequence[Value], track: Track, entries: Mapping[str, Entry], *, tests: int
+) -> Finding:
+    """Each case by itself, then how many of them hold."""
+    named = values_of(clause.case)
+    if not points:
         raise NotMeasuredError(f"the entrants have no {clause.axis} in common")
-    sign = 1.0 if clause.case.op == ">=" else -1.0
-    ahead = _difference(clause.case.left, clause.case.right)
-    held = [sign * evaluate(ahead, lambda value, case=case: look(case[value])) >= 0 for case in cases]  # type: ignore[misc]
-    return np.asarray(np.mean(held, axis=0), dtype=np.float64)
-
-
-# --- for a server
-
-
-def answer(order: Mapping[str, Any]) -> dict[str, Any]:
-    """order: {"track": slug, "claims": [{"id", "check", "entries": {entrant: {"columns": path, "slices": [...]}}}, or
-    {"id", "findings": [...]} for one that was judged before]}
-    -> {"claims": [{"id", "findings", "p", "p_adjusted", "verdict"}]}.
-
-    All claims of the order are corrected together.
-    """
-    track = registry.get(order["track"])(secret=b"")
-    tables: dict[str, Columns] = {}
-    findings = {claim["id"]: _findings(track, claim, tables) for claim in order["claims"]}
-    p = {key: claim_p(found) for key, found in findings.items()}
-    known = [key for key, value in p.items() if value is not None]
-    adjusted = dict(zip(known, holm([p[key] or 0.0 for key in known]), strict=True))
-    return {
-        "claims": [
-            {
-                "id": key,
-                "findings": [finding.as_document() for finding in found],
-                "p": p[key],
-                "p_adjusted": adjusted.get(key),
-                "verdict": decide(found, p_adjusted=adjusted.get(key)),
-            }
-            for key, found in findings.items()
-        ]
-    }
-
-
-def _findings(track: Track, claim: Mapping[str, Any], tables: dict[str, Columns]) -> list[Finding]:
-    if "findings" in claim:
-        return [Finding.from_document(document) for document in claim["findings"]]
-    entries = {}
-    for name, entry in claim["entries"].items():
-        path = entry["columns"]
-        if path not in tables:
-            tables[path] = Columns.from_bytes(Path(path).read_bytes())
-        entries[name] = Entry(tables[path], tuple(entry["slices"]))
-    try:
-        return judge(track, parse(claim["check"]), entries)
-    except ClaimSyntaxError as error:  # a track may have changed since the claim was written; the others are judged
-        return [Finding(claim["check"], reason=str(error))]
-
-
-def main() -> None:
-    """Answer one order."""
-    document = answer(json.load(sys.stdin))
-    json.dump(_without_nan(document), sys.stdout, allow_nan=False)
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_nan(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-if __name__ == "__main__":
-    main()
+    located, values = [], []
+    for start in range(0, len(points), len(named)):
+        own = points[start : start + len(named)]
+        reader = Reader(track, entries, own, tests=tests * len(points) // len(named))
+        case = with_values(clause.case, dict(zip(named, own, strict=True)).__getitem__)
+        ahead, behind = (case.left, case.right) if case.op == ">=" else (case.right, case.left)
+        located.append(locate_sum(_difference(ahead, behind), reader))
+        values += [_evidence(point, reader, clause) for point in dict.fromkeys(own)]
+    return shared(text, Cases(located, least=clause.least), values=tuple(values))

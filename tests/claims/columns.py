@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from evaluators.claim_estimates import Entry
+from evaluators.claim_rows import Entry
 from evaluators.columns import Columns
 
 SLICES = tuple(f"digit-{k}" for k in range(10))

@@ -33,7 +33,9 @@ from evaluators.claim_parser import MAX_CHARACTERS, parse
 
 WORDS = {"AND", "in", "than", "as", "by", "within", "over", "abs", "share", "contains", "better", "not_worse", "equal"}
 WORDS |= {"slope", "loglog_slope", "spearman", "increasing", "decreasing"}
-names = st.from_regex(r"[a-z][a-z0-9_]{0,6}(-[a-z0-9]{1,4}){0,2}", fullmatch=True).filter(lambda name: name not in WORDS)
+names = st.from_regex(
+    r"#?[a-z][a-z0-9_]{0,6}(-[a-z0-9]{1,4}){0,2}|#[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", fullmatch=True
+).filter(lambda name: name not in WORDS)
 metrics = st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True).filter(lambda name: name not in WORDS)
 positive = st.floats(min_value=0, max_value=1e12, allow_nan=False).map(abs)
 numbers = st.floats(min_value=-1e12, max_value=1e12, allow_nan=False).map(lambda x: x or 0.0)
@@ -69,7 +71,7 @@ clauses = st.one_of(
         st.lists(names, min_size=1, max_size=3).map(tuple),
         positive,
     ),
-    st.builds(Contains, values, numbers),
+    st.builds(Contains, values, numbers, positive),
     st.builds(Share, comparisons, metrics, st.floats(0, 1).map(abs)),
 )
 checks = st.lists(clauses, min_size=1, max_size=3).map(tuple)

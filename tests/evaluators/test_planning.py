@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 
 from evaluators.comparison import over_seeds
-from evaluators.planning import how_many_more_seeds
+from evaluators.planning import more_seeds, plan_of
+
+
+def how_many_more_seeds(table: np.ndarray, *, margin: float = 0.0, **options) -> int | None:
+    plan = plan_of(table, margin=margin)
+    return None if plan is None else more_seeds(plan, **options)
 
 
 def exact(mean: float, spread: float, seeds: int) -> np.ndarray:
@@ -24,11 +29,12 @@ def test_the_planned_number_has_the_stated_power() -> None:
         assert least <= decided <= most
 
 
-def test_more_spread_a_larger_margin_or_more_power_need_more_seeds() -> None:
+def test_more_spread_a_larger_margin_more_power_or_a_stricter_level_need_more_seeds() -> None:
     base = how_many_more_seeds(exact(0.5, 0.6, 3))
     assert how_many_more_seeds(exact(0.5, 1.2, 3)) > base
     assert how_many_more_seeds(exact(0.5, 0.6, 3), margin=0.2) > base
     assert how_many_more_seeds(exact(0.5, 0.6, 3), power=0.95) > base
+    assert how_many_more_seeds(exact(0.5, 0.6, 3), level=0.005) > base
     assert how_many_more_seeds(-exact(0.5, 0.6, 3)) == base
 
 
