@@ -186,13 +186,13 @@ def locate(of: Callable[[Look], Floats], reader: Reader) -> Located:
     if not math.isfinite(value):
         raise NotMeasuredError("the expression has no finite value here")
     by_seed = reader.by_seed(of)
+    if len(by_seed) > 1 and not reader.crossed():
+        return _over_clusters(value, by_seed)
     if reader.units < 2:
         return _unknown(value)
     low, high = statistics.bias_corrected(value, _block(of, reader, 0), units=reader.units)
     if math.isnan(low):
         return _unknown(value)
-    if len(by_seed) > 1 and not reader.crossed():
-        return _over_clusters(value, by_seed)
     seeds = _beyond_units(by_seed, reader.moves(of)) if len(by_seed) > 1 else Spread(0.0, 0.0)
 
     def test(bound: float) -> Test:

@@ -55,8 +55,8 @@ def shared(text: str, cases: Cases, *, values: tuple[Evidence, ...]) -> Finding:
 
 
 def at_least(p: Floats) -> Floats:
-    """[n + 1]: the p that at least u of n one-sided tests are of true effects, for u = 0 ... n. It rises with u, so the largest u
-    at a level is a bound at that level."""
+    """[n + 1]: the p that at least u of n one-sided tests are of true effects, for u = 0 ... n. It rises with u, so the
+    largest u at a level is a bound at that level."""
     n, ordered = len(p), np.sort(p)
     found = [np.min(ordered[u - 1 :] * (n - u + 1) / np.arange(1, n - u + 2)) for u in range(1, n + 1)]
     return np.minimum(1.0, np.array([0.0, *found]))

@@ -1,5 +1,5 @@
 """Judges a claim from stored columns: each clause of its check becomes an effect (more than 0 where it holds) with interval
-and p. `judge` takes a track, a check and the entrants' columns. Called by `evaluators.claim_orders`, which judges all of a board."""
+and p. `judge` takes a track, a check and the entrants' columns. Called by `evaluators.claim_orders`."""
 
 from __future__ import annotations
 
