@@ -1,16 +1,19 @@
-"""What a claim rests on: the entrants that its check names, as submissions of the system on the track's default board, and the
-newest evaluation of each under the present version of the track. Called by judging, and by what submits the missing ones."""
+"""What a claim rests on: the entrants that its check names, as submissions of the system on the track's default board or, where
+it names them, of people on its own board, and the newest evaluation of each under the present version of the track. Called by
+judging, and by what submits the missing ones."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, NamedTuple
+from uuid import UUID
 
 from django.db.models import QuerySet
 
-from evaluators.claim_language import Check, entrants_of
+from evaluators.claim_language import SUBMISSION, Check, entrants_of
 from evaluators.claim_parser import parse
 from leaderboard.accounts.people import system_user
 from leaderboard.boards.models import Board, ReferenceModel
@@ -18,6 +21,7 @@ from leaderboard.boards.seeding import Entrant
 from leaderboard.claims.models import Claim
 from leaderboard.evaluations.models import Evaluation, State
 from leaderboard.refusals import Refusal
+from leaderboard.submissions import storage
 from leaderboard.submissions.fields import Sent, check_entry
 from leaderboard.submissions.models import Submission
 
@@ -36,9 +40,16 @@ class Comparison:
         return {name: evaluation.pk for name, evaluation in self.evaluations.items()}
 
 
+class Identity(NamedTuple):
+    """A model, and all that makes two submissions of it the same, as text."""
+
+    model: str
+    text: str
+
+
 class Bench:
     """The system's submissions on the default board of one track. A host's board is judged from them too: they are scored on
-    the same test units."""
+    the same test units. Of the board itself come the submissions that its claims name."""
 
     def __init__(self, board: Board) -> None:
         self.board = board
@@ -79,15 +90,46 @@ class Bench:
         at_home = model.kind == "paper" and model.home == self.home.track_id
         return Entrant(self.home, model.title, name, {}, (), Submission.Origin.PAPER if at_home else origin)
 
-    def _newest_of(self, claim: Claim, name: str) -> Evaluation | None:
+    def identity(self, claim: Claim, name: str) -> Identity | None:
+        """What a name of a check stands for; None for a submission, and for what is not installed any more."""
         entrant = self.entrant(claim, name)
         if entrant is None:
             return None
         try:
             entry = check_entry(_sent(entrant), self.home)
         except Refusal:
-            return None  # a model or config that is not installed any more has no result that counts today
-        return self.newest.get(_identity(entry.model, entry.config, entry.slices))
+            return None
+        return Identity(entry.model, _identity(entry.model, entry.config, entry.slices))
+
+    def order(self, check_text: str, evaluations: Mapping[str, Evaluation]) -> dict[str, Any]:
+        """A claim as the judging process takes it, but for its id."""
+        slices = [part["slug"] for part in self.board.track.spec["slices"]]
+        entries = {
+            name: {"columns": str(storage.path(each.columns_sha256)), "slices": entered(each, slices)}
+            for name, each in evaluations.items()
+        }
+        return {"check": check_text, "entries": entries}
+
+    def _newest_of(self, claim: Claim, name: str) -> Evaluation | None:
+        if name.startswith(SUBMISSION):
+            return self._newest_of_submission(name.removeprefix(SUBMISSION))
+        identity = self.identity(claim, name)
+        return self.newest.get(identity.text) if identity else None
+
+    def _newest_of_submission(self, key: str) -> Evaluation | None:
+        """Of a public submission of the board itself."""
+        try:
+            submission = UUID(key)
+        except ValueError:
+            return None
+        found = Evaluation.objects.filter(
+            submission=submission,
+            submission__board=self.board,
+            submission__visibility=Submission.Visibility.PUBLIC,
+            state=State.SUCCEEDED,
+            track_version=self.board.track.version,
+        )
+        return found.select_related("submission").defer("log").order_by("-number").first()
 
 
 def succeeded(home: Board) -> QuerySet[Evaluation]:
@@ -108,6 +150,13 @@ def entered(evaluation: Evaluation, spec_slices: Iterable[str]) -> list[str]:
 
 def _sent(entrant: Entrant) -> Sent:
     return Sent(entrant.name, Submission.Kind.CONFIG, entrant.model, entrant.config, list(entrant.slices), "", "public", False)
+
+
+def identity_of(submission: Submission) -> Identity | None:
+    """What a submission of a config is; None for one of any other kind."""
+    if submission.kind != Submission.Kind.CONFIG:
+        return None
+    return Identity(submission.model, _identity(submission.model, submission.config, submission.slices))
 
 
 def _identity(model: str, config: object, slices: Iterable[str]) -> str:

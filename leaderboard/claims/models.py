@@ -1,5 +1,6 @@
-"""Papers as rows (written by `claims.catalogue` only), claims on boards, and the verdicts that evaluations have led to.
-Verdicts are written by `claims.judging` and by nothing else: never by hand."""
+"""Papers as rows (written by `claims.catalogue` only), claims on boards, the verdicts that evaluations have led to, and what
+becomes of the claims with people's submissions. Verdicts are written by `claims.judging`, trials by `claims.trials`, and by
+nothing else: never by hand."""
 
 from __future__ import annotations
 
@@ -13,6 +14,8 @@ from evaluators.claim_verdicts import Finding, worst
 from evaluators.claim_verdicts import Verdict as Words
 from leaderboard.boards.models import Board
 from leaderboard.claims import wording
+from leaderboard.evaluations.models import Evaluation
+from leaderboard.submissions.models import Submission
 
 VERDICTS = [(word.value, word.value.capitalize()) for word in Words]
 
@@ -44,8 +47,9 @@ class Paper(models.Model):
 
 
 class Claim(models.Model):
-    """A machine-checkable statement about a board's track. That of a paper stands on the track's default board; a host writes
-    others in the admin. `check_text` is in the language of evaluators.claim_language."""
+    """A machine-checkable statement about a board's track. That of a paper stands on the track's default board; the host of a
+    board writes others. `check_text` is in the language of evaluators.claim_language; submissions of the board stand in it by
+    their full ids."""
 
     board = models.ForeignKey(Board, on_delete=models.CASCADE, related_name="claims")
     paper = models.OneToOneField(Paper, null=True, blank=True, editable=False, on_delete=models.CASCADE, related_name="claim")
@@ -54,7 +58,8 @@ class Claim(models.Model):
         "check",
         max_length=2000,
         help_text='Such as "accuracy(nin) >= accuracy(plain-cnn) - 0.005", or "better(accuracy; nin than plain-cnn by 0.01)". '
-        "It may name the metrics, slices and axes of the board's track, its baselines, and reference models.",
+        "It may name the metrics, slices and axes of the board's track, its baselines, reference models, and public "
+        "submissions of the board: # and the beginning of their id.",
     )
     note = models.CharField(max_length=500, blank=True, help_text="What this board cannot show of it.")
     entrants = models.JSONField(
@@ -77,6 +82,7 @@ class Claim(models.Model):
         if self.board_id is None:
             return
         try:
+            self.check_text = wording.completed(self.check_text, self.board)
             wording.read_check(self.check_text, self.board, entrants=self.entrants)
         except ValueError as error:
             raise ValidationError({"check_text": str(error)}) from error
@@ -120,3 +126,44 @@ class Verdict(models.Model):
     def deciding(self) -> Finding | None:
         """The clause whose numbers stand here."""
         return worst(self.findings) if self.clauses else None
+
+
+class Trial(models.Model):
+    """A submission before the claims of its board: of what result, and of which state of the claims. `basis` is a hash of all
+    that it rests on; the outcomes of one trial are corrected together."""
+
+    submission = models.OneToOneField(Submission, on_delete=models.CASCADE, related_name="trial")
+    evaluation = models.ForeignKey(Evaluation, on_delete=models.CASCADE, related_name="+")
+    basis = models.CharField(max_length=64)
+    judged_at = models.DateTimeField(default=timezone.now)
+
+
+class Outcome(models.Model):
+    """The verdict on one claim with the submission in it: in the place of the entrant `instead_of`, or, where that is empty,
+    against the claim's winner. The numbers are those of the clause that decides."""
+
+    trial = models.ForeignKey(Trial, on_delete=models.CASCADE, related_name="outcomes")
+    claim = models.ForeignKey(Claim, on_delete=models.CASCADE, related_name="outcomes")
+    instead_of = models.CharField(max_length=80, blank=True)
+    verdict = models.CharField(max_length=20, choices=VERDICTS)
+    effect = models.FloatField(null=True)
+    ci_low = models.FloatField(null=True)
+    ci_high = models.FloatField(null=True)
+    p_adjusted = models.FloatField(null=True, help_text="Corrected for the other claims on the board (Holm).")
+    reason = models.CharField(max_length=300, blank=True)
+    clauses = models.JSONField(default=list)
+
+    class Meta:
+        ordering: ClassVar = ["claim__paper_id", "claim_id"]
+        constraints: ClassVar = [models.UniqueConstraint(fields=["trial", "claim"], name="one_outcome_per_trial_and_claim")]
+        indexes: ClassVar = [models.Index(fields=["claim", "verdict"], name="outcome_of_claim")]
+
+    @property
+    def overturns(self) -> bool:
+        """Whether the claim does not hold with the submission, and is not failing without it."""
+        return self.verdict == Words.DOES_NOT_HOLD and self.claim.word != Words.DOES_NOT_HOLD
+
+    @property
+    def findings(self) -> list[Finding]:
+        """The clauses' findings."""
+        return [Finding.from_document(document) for document in self.clauses]

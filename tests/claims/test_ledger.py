@@ -17,9 +17,10 @@ from django.db import connection
 
 from evaluators.claim_catalogue import catalogue as declared
 from leaderboard.boards.models import Board, Track
-from leaderboard.claims import judging, ledger
+from leaderboard.claims import judging, keeping_up, ledger
 from leaderboard.claims.catalogue import sync_claims
 from leaderboard.claims.models import Claim, Paper, Verdict
+from leaderboard.claims.process import JudgingError
 from leaderboard.claims.submitting import submit_missing
 from leaderboard.evaluations.models import Evaluation
 
@@ -175,7 +176,7 @@ def test_a_judging_process_that_is_killed_costs_nothing_but_time(nin, finish, bo
     finish("plain-cnn", 0.75)
     assassin = threading.Thread(target=kill_the_judge)
     assassin.start()
-    with pytest.raises(judging.JudgingError):
+    with pytest.raises(JudgingError):
         judging.judge_board(board)
     assassin.join()
     assert verdict_of(nin) == "not yet evaluated"
@@ -187,16 +188,16 @@ def kill_the_judge() -> None:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         for child in psutil.Process().children():
-            if "evaluators.claims" in child.cmdline():
+            if "evaluators.claim_orders" in child.cmdline():
                 os.kill(child.pid, signal.SIGKILL)
                 return
 
 
 @pytest.mark.django_db(transaction=True)
 def test_verdicts_follow_by_themselves(nin, finish, board, monkeypatch):
-    monkeypatch.setattr(judging, "LOOK_EVERY_SECONDS", 0.05)
+    monkeypatch.setattr(keeping_up, "LOOK_EVERY_SECONDS", 0.05)
     stop = threading.Event()
-    watcher = threading.Thread(target=judging.keep_up, kwargs={"stop": stop})
+    watcher = threading.Thread(target=keeping_up.keep_up, kwargs={"stop": stop})
     Evaluation.objects.exclude(submission__model__in=["nin", "plain-cnn"]).delete()  # nobody runs in this test
     watcher.start()
     try:

@@ -15,6 +15,7 @@ from leaderboard.boards.models import Track
 from leaderboard.claims import following, judging, ledger
 from leaderboard.claims.catalogue import sync_claims
 from leaderboard.claims.evidence import Bench
+from leaderboard.claims.process import JudgingError
 from leaderboard.claims.submitting import submit_missing
 from leaderboard.evaluations.models import Evaluation, State
 
@@ -45,7 +46,7 @@ class Command(BaseCommand):
             self._run(family=family, jobs=jobs)
         try:
             judging.judge_all(family=family)
-        except judging.JudgingError as error:
+        except JudgingError as error:
             raise CommandError(str(error)) from error
         found = ledger.read_ledger(family=family)
         self._print(found)

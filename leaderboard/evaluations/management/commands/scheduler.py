@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from leaderboard.claims import judging
+from leaderboard.claims import keeping_up
 from leaderboard.evaluations import scheduler
 from leaderboard.webhooks import calling
 
@@ -26,6 +26,6 @@ class Command(BaseCommand):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
         # Beside the loop: judging claims and calling webhooks take seconds, and leases expire meanwhile.
-        for beside in (judging, calling):
+        for beside in (keeping_up, calling):
             threading.Thread(target=beside.keep_up, kwargs={"stop": stop}, name=beside.__name__, daemon=True).start()
         scheduler.run(stop=stop)
