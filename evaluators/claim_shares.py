@@ -59,7 +59,7 @@ def at_least(p: Floats) -> Floats:
     largest u at a level is a bound at that level."""
     n, ordered = len(p), np.sort(p)
     found = [np.min(ordered[u - 1 :] * (n - u + 1) / np.arange(1, n - u + 2)) for u in range(1, n + 1)]
-    return np.minimum(1.0, np.array([0.0, *found]))
+    return np.asarray(np.minimum(1.0, [0.0, *found]), dtype=np.float64)
 
 
 def _one_sided(located: Located, p: float) -> tuple[float, float]:

@@ -108,7 +108,7 @@ def within_bounds(board: Board) -> QuerySet[Standing]:
     """The standings of people whose submissions are judged."""
     people = Standing.objects.filter(board=board, track_version=board.track.version, submission__user__is_system=False)
     best = people.filter(superseded=False).values_list("pk", flat=True)[:BEST]
-    newest = people.order_by("-evaluation").values_list("pk", flat=True)[:NEWEST]
+    newest = people.order_by("-evaluation_id").values_list("pk", flat=True)[:NEWEST]
     return Standing.objects.filter(pk__in={*best, *newest})
 
 
@@ -139,7 +139,7 @@ def _entry(submission: Submission, comparison: Comparison, docket: Docket) -> En
 
 def _due(docket: Docket) -> list[int]:
     """The evaluations whose trials are missing or out of date, newest first."""
-    standings = within_bounds(docket.bench.board).order_by("-evaluation")
+    standings = within_bounds(docket.bench.board).order_by("-evaluation_id")
     bases = dict(standings.filter(submission__trial__isnull=False).values_list("evaluation", "submission__trial__basis"))
     return [key for key in standings.values_list("evaluation", flat=True) if bases.get(key) != docket.basis(key)]
 

@@ -51,7 +51,7 @@ def submissions_in(texts: Iterable[str]) -> list[str]:
 
 def names_in(texts: Iterable[str]) -> dict[str, str]:
     """What a person reads for the submissions that texts mention: “name” by whom, by id."""
-    found = Submission.objects.select_related("user").filter(pk__in=submissions_in(texts))
+    found = Submission.objects.select_related("user", "team").filter(pk__in=submissions_in(texts))
     return {str(each.pk): _name_of(each) for each in found}
 
 
@@ -63,7 +63,7 @@ def spoken(text: str, names: Mapping[str, str]) -> str:
 def _name_of(submission: Submission) -> str:
     if submission.visibility != Submission.Visibility.PUBLIC:
         return PRIVATE
-    return f"“{submission.name}” by {submission.user.username}"
+    return f"“{submission.name}” by {submission.competitor}"
 
 
 def _whole_id(mention: re.Match[str], text: str, board: Board) -> str:
