@@ -33,7 +33,6 @@ class FindingSerializer(serializers.Serializer):
     ci_high = serializers.FloatField(allow_null=True)
     p = serializers.FloatField(allow_null=True, help_text="Two-sided, that the truth lies on the bound.")
     method = serializers.CharField()
-    more_seeds = serializers.IntegerField(allow_null=True)
     reason = serializers.CharField(help_text="Why there is no effect; empty where there is one.")
     values = EvidenceSerializer(many=True)
 
