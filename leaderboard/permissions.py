@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
@@ -18,7 +19,7 @@ from django.db.models import Q, QuerySet
 
 from leaderboard.accounts.models import Invitation, Membership, Team, User
 from leaderboard.boards.models import Board
-from leaderboard.refusals import NotAllowed, NotFound
+from leaderboard.refusals import Gone, NotAllowed, NotFound
 from leaderboard.submissions.models import Submission
 
 Viewer = User | AnonymousUser | None
@@ -51,6 +52,8 @@ class Action(StrEnum):
     SEE_PUBLIC_SUBMISSION = "see a public submission on a board that one sees: page, config, log, columns"
     SEE_PRIVATE_SUBMISSION = "see a private submission: page, config, log, columns"
     ANSWER_FOR_SUBMISSION = "cancel a submission, evaluate it again, get its file"
+    WITHDRAW_SUBMISSION = "withdraw a submission until its board closes"
+    REMOVE_SUBMISSION = "withdraw a submission from a board at any time, with a reason"
     EVALUATE_FOR_FREE = "evaluate a submission again without quota, also after closing"
     SEE_TEAM = "see a team and its members"
     ACCEPT_INVITATION = "accept or decline an invitation to a team"
@@ -77,6 +80,8 @@ RULES: Mapping[Action, frozenset[Role]] = {
     Action.SEE_PUBLIC_SUBMISSION: _EVERYBODY,
     Action.SEE_PRIVATE_SUBMISSION: _ANSWERABLE,
     Action.ANSWER_FOR_SUBMISSION: _ANSWERABLE,
+    Action.WITHDRAW_SUBMISSION: _roles(Role.COMPETITOR),
+    Action.REMOVE_SUBMISSION: _roles(Role.HOST, Role.ADMINISTRATOR),
     Action.EVALUATE_FOR_FREE: _roles(Role.HOST, Role.ADMINISTRATOR),
     Action.SEE_TEAM: _IN_TEAM | {Role.INVITED},
     Action.ACCEPT_INVITATION: _roles(Role.INVITED),
@@ -219,6 +224,11 @@ def may_enter(user: Viewer, board: Board) -> bool:
 
 def visible_submissions(user: Viewer) -> QuerySet[Submission]:
     """The submissions whose pages somebody may open, newest first, with board, track and competitor."""
+    return _known_submissions(user).filter(withdrawn_at=None)
+
+
+def _known_submissions(user: Viewer) -> QuerySet[Submission]:
+    """Those of `visible_submissions`, and those that would be among them if they had not been withdrawn."""
     submissions = Submission.objects.select_related("board__track", "board__host", "user", "team", "artifact")
     someone = person(user)
     if allows(Action.ADMINISTER, roles_of(user)):
@@ -237,8 +247,18 @@ def own_submissions(user: Viewer) -> QuerySet[Submission]:
 
 
 def get_submission(submission_id: UUID, user: Viewer) -> Submission:
-    """Raises NotFound, for a hidden submission in the same words as for none."""
-    submission = visible_submissions(user).filter(pk=submission_id).first()
+    """Raises NotFound, for a hidden submission in the same words as for none, and Gone for a withdrawn one."""
+    submission = get_known_submission(submission_id, user)
+    if submission.withdrawn_at is not None:
+        why = f": {submission.withdrawal_reason}" if submission.withdrawal_reason and answers_for(user, submission) else ""
+        by = submission.get_withdrawn_by_display()
+        raise Gone(f"this submission was withdrawn by {by} on {submission.withdrawn_at:%Y-%m-%d}{why}")
+    return submission
+
+
+def get_known_submission(submission_id: UUID, user: Viewer) -> Submission:
+    """A submission, withdrawn or not. Raises NotFound."""
+    submission = _known_submissions(user).filter(pk=submission_id).first()
     if submission is None:
         raise NotFound(f"there is no submission {submission_id}, or you may not see it")
     return submission
@@ -291,6 +311,29 @@ def check_may_read_artifact(user: Viewer, submission: Submission) -> None:
     """Raises NotAllowed."""
     if not may_read_artifact(user, submission):
         raise NotAllowed("only its competitor, the hosts of its board and administrators may read the file of a submission")
+
+
+def withdraws_as(user: Viewer, submission: Submission, *, now: datetime) -> Submission.Withdrawer:
+    """By which right somebody withdraws a submission: an administrator always, its competitor until the board closes, a host
+    (who has to give a reason) always. Raises NotAllowed."""
+    roles, closes_at = roles_on_submission(user, submission), submission.board.closes_at
+    if allows(Action.WITHDRAW_SUBMISSION, roles) and (closes_at is None or now < closes_at):
+        return Submission.Withdrawer.COMPETITOR
+    if allows(Action.ADMINISTER, roles):
+        return Submission.Withdrawer.ADMINISTRATOR
+    if allows(Action.REMOVE_SUBMISSION, roles):
+        return Submission.Withdrawer.HOST
+    if allows(Action.WITHDRAW_SUBMISSION, roles):
+        raise NotAllowed(f'"{submission.board.title}" is closed, and its results are final; ask one of its hosts')
+    raise NotAllowed("only its competitor, the hosts of its board and administrators may withdraw a submission")
+
+
+def may_withdraw(user: Viewer, submission: Submission, *, now: datetime) -> Submission.Withdrawer | None:
+    """By which right somebody may withdraw it; None for those who may not."""
+    try:
+        return withdraws_as(user, submission, now=now)
+    except NotAllowed:
+        return None
 
 
 def evaluates_for_free(user: Viewer, board: Board) -> bool:

@@ -99,6 +99,12 @@ class Throttled(Refusal):
     status, code, title = 429, "throttled", "Too many requests"
 
 
+class Gone(Refusal):
+    """What there was here was withdrawn; it does not come back."""
+
+    status, code, title = 410, "withdrawn", "It was withdrawn"
+
+
 class Conflict(Refusal):
     """The request does not fit the state of the thing: a duplicate, or a move that its state does not allow."""
 

@@ -48,6 +48,7 @@ KINDS: dict[str, Kind] = {
         Kind("method_not_allowed", 405, "Method not allowed", "The header `Allow` lists the methods of this address."),
         Kind("not_acceptable", 406, "Not acceptable", "The address cannot answer in the format that `Accept` asks for."),
         Kind("conflict", 409, "Conflict", "A duplicate, or a move that the state of the thing does not allow."),
+        Kind("withdrawn", 410, "It was withdrawn", "The submission was withdrawn; what was sent and its results are gone."),
         Kind("length_required", 411, "Length required", "A body needs a Content-Length; chunked bodies are not read."),
         Kind("precondition_failed", 412, "Precondition failed", "The thing is not in the version that `If-Match` names."),
         Kind("too_large", 413, "The upload is too large", "The body or the file is beyond its limit."),

@@ -9,6 +9,7 @@ from typing import Any
 from django.db.models import OuterRef, QuerySet, Subquery
 
 from leaderboard.evaluations.models import Evaluation
+from leaderboard.refusals import Gone
 from leaderboard.standings.models import Standing
 from leaderboard.submissions.models import Submission
 
@@ -48,4 +49,16 @@ def complete(submissions: Iterable[Submission]) -> list[Shown]:
     standings = {
         (standing.submission_id, standing.track_version): standing for standing in Standing.objects.filter(submission__in=keys)
     }
-    return [Shown(row, evaluations[row.pk], standings.get((row.pk, row.board.track.version))) for row in rows]
+    return [
+        Shown(row, evaluations[row.pk], standings.get((row.pk, row.board.track.version)))
+        for row in rows
+        if row.pk in evaluations  # else it was withdrawn just now
+    ]
+
+
+def complete_one(submission: Submission) -> Shown:
+    """Likewise. Raises Gone for one that was withdrawn just now."""
+    found = complete([submission])
+    if not found:
+        raise Gone("this submission was withdrawn")
+    return found[0]

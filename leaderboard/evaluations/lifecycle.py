@@ -28,7 +28,7 @@ from leaderboard.evaluations import dispatch
 from leaderboard.evaluations.documents import plain_json, plain_text, tail
 from leaderboard.evaluations.key import content_of, evaluation_key, expected_device
 from leaderboard.evaluations.models import FINAL_STATES, Evaluation, State
-from leaderboard.refusals import Conflict
+from leaderboard.refusals import Conflict, Gone
 from leaderboard.standings import ranking
 from leaderboard.submissions import storage
 from leaderboard.submissions.models import Submission
@@ -76,13 +76,16 @@ class Expired:
     cancelled: int = 0
 
 
+@transaction.atomic
 def enqueue(submission: Submission, *, priority: int = 5) -> Evaluation:
     """Add an evaluation of a submission to the queue, and publish it when the caller's transaction commits.
 
-    priority: 0 first, 9 last. Raises Conflict while another evaluation of the submission waits or runs.
+    priority: 0 first, 9 last. Raises Conflict while another evaluation of the submission waits or runs, and Gone for one that
+    was withdrawn.
     """
     board = Board.objects.select_related("track").get(pk=submission.board_id)
     seeds = list(board.track.spec["seeds"])
+    _refuse_withdrawn(submission)
     number = Evaluation.objects.filter(submission=submission).aggregate(last=Max("number"))["last"] or 0
     device = expected_device(board.pool)
     evaluation = Evaluation(
@@ -142,10 +145,14 @@ def succeed(lease: Lease, result: Result, *, key: str, now: Moment | None = None
     """Record a result: row, scores and standing in one transaction, all or nothing. False if the lease is lost or the
     evaluation is to be cancelled: then nothing has changed.
 
-    key: the evaluation key of what was measured. The columns are kept before the transaction, which stays short; storing
-    equal bytes twice is harmless.
+    key: the evaluation key of what was measured. The columns are received before the transaction, which stays short, and kept
+    until it is over: nobody discards them in between.
     """
-    columns_sha256, _ = storage.store(result.columns)
+    with storage.staged(result.columns) as received, storage.kept(received):
+        return _succeed(lease, result, columns_sha256=received.sha256, key=key, now=now)
+
+
+def _succeed(lease: Lease, result: Result, *, columns_sha256: str, key: str, now: Moment | None) -> bool:
     document = result.as_document()
     for shown_elsewhere in ("scores", "provenance", "log"):
         del document[shown_elsewhere]
@@ -218,6 +225,22 @@ def expire_leases(*, now: Moment | None = None, limit: int = 1000) -> Expired:
     overdue = Evaluation.objects.filter(state=State.RUNNING, lease_expires_at__lt=now or Now()).order_by("lease_expires_at")
     ends = [_expire(evaluation, now=now) for evaluation in overdue[:limit]]
     return Expired(requeued=ends.count(State.QUEUED), failed=ends.count(State.FAILED), cancelled=ends.count(State.CANCELLED))
+
+
+def forget(submission: Submission) -> None:
+    """Delete every evaluation of a submission that is being withdrawn, with scores and standings. Within the caller's
+    transaction, which has locked the submission. One that waits is refunded, as by cancelling; a worker that runs one finds its
+    lease gone and kills it, and no result lands any more."""
+    rows = Evaluation.objects.filter(submission=submission)
+    if State.QUEUED in list(rows.select_for_update().values_list("state", flat=True)):
+        refund(submission)
+    rows.delete()
+
+
+def _refuse_withdrawn(submission: Submission) -> None:
+    """Whoever withdraws it now waits until this transaction is over, and takes the new evaluation too."""
+    if not Submission.objects.select_for_update(no_key=True).filter(pk=submission.pk, withdrawn_at=None).exists():
+        raise Gone("this submission was withdrawn: there is nothing left to evaluate")
 
 
 def release_all() -> int:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from leaderboard.evaluations.models import FINAL_STATES, Evaluation
+from leaderboard.refusals import Gone
 from leaderboard.submissions.models import Submission
 
 MAX_WAIT_SECONDS = 30.0
@@ -24,7 +25,7 @@ def wait_for_change(submission: Submission, *, seconds: float) -> Evaluation:
     or after `seconds` (0 to 30). Where too many wait already it answers at once, as the reader may ask again.
 
     Costs one indexed query a look. The pause grows with the time waited, so that the answer comes at most an eighth late.
-    Raises Evaluation.DoesNotExist for a submission without one.
+    Raises Gone for a submission that has none: it is being withdrawn.
     """
     newest = Evaluation.objects.filter(submission=submission).order_by("-number")
     first = newest.values_list("pk", "state").first()
@@ -39,7 +40,10 @@ def wait_for_change(submission: Submission, *, seconds: float) -> Evaluation:
             pause = min(max((now - started) / 8, FIRST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)
             time.sleep(min(pause, deadline - now))
             current = newest.values_list("pk", "state").first()
-    return newest.select_related("submission__board__track")[:1].get()
+    found = newest.select_related("submission__board__track").first()
+    if found is None:
+        raise Gone("this submission was withdrawn")
+    return found
 
 
 @contextmanager

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from datetime import timedelta
 
 from django.db import InterfaceError, OperationalError
@@ -52,6 +53,11 @@ def ask_for(board: Board) -> None:
     """Rank a board again although no result came: its host has changed the rule."""
     rows = Settlement.objects.filter(board=board, track_version=board.track.version)
     rows.exclude(policy=policy_of(board).text).update(wanted=F("wanted") + 1)
+
+
+def ask_again(board_id: int, versions: Iterable[str]) -> None:
+    """Rank a board again because rows have left it."""
+    Settlement.objects.filter(board=board_id, track_version__in=list(versions)).update(wanted=F("wanted") + 1)
 
 
 def results_ahead(board: Board) -> int:

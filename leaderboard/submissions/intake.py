@@ -28,7 +28,7 @@ from leaderboard.boards.rules import check_may_submit
 from leaderboard.evaluations import lifecycle
 from leaderboard.evaluations.models import Evaluation, State
 from leaderboard.permissions import check_answers_for, evaluates_for_free, teams_of
-from leaderboard.refusals import Conflict, FieldError, InvalidRequest, InvalidSubmission, Refusal
+from leaderboard.refusals import Conflict, FieldError, Gone, InvalidRequest, InvalidSubmission, Refusal
 from leaderboard.submissions import storage
 from leaderboard.submissions.fields import Entry, Sent, check_entry, check_team
 from leaderboard.submissions.formats import check_file
@@ -242,7 +242,9 @@ def _repeated(earlier: IdempotencyKey, order: _Order) -> Receipt:
             "take a new key for a new request",
             code="idempotency_key_reused",
         )
-    newest = earlier.submission.evaluations.order_by("-number")[0]
+    newest = earlier.submission.evaluations.order_by("-number").first()
+    if newest is None:
+        raise Gone(f'the Idempotency-Key "{order.key}" made submission {earlier.submission_id}, which was withdrawn')
     return _receipt(earlier.submission, newest, now=order.now, created=False)
 
 

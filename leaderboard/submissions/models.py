@@ -1,4 +1,5 @@
-"""What was sent. A submission never changes after intake; `charged_periods` alone is bookkeeping of `boards.quota`."""
+"""What was sent. A submission never changes after intake, but once: `submissions.withdrawing` empties it, and leaves that it
+was there. `charged_periods` alone is bookkeeping of `boards.quota`."""
 
 from __future__ import annotations
 
@@ -42,6 +43,11 @@ class Submission(models.Model):
         BASELINE = "baseline", "Baseline of the track"
         PAPER = "paper", "Reference model of a paper"
 
+    class Withdrawer(models.TextChoices):
+        COMPETITOR = "competitor", "its competitor"
+        HOST = "host", "a host of the board"
+        ADMINISTRATOR = "administrator", "an administrator"
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     board = models.ForeignKey(Board, on_delete=models.PROTECT, related_name="submissions")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="submissions")
@@ -63,6 +69,9 @@ class Submission(models.Model):
         default=list, help_text="What its newest evaluation has cost and could still be refunded: quota periods."
     )
     created_at = models.DateTimeField(default=timezone.now)
+    withdrawn_at = models.DateTimeField(null=True, editable=False, help_text="When `submissions.withdrawing` emptied it.")
+    withdrawn_by = models.CharField(max_length=13, choices=Withdrawer, blank=True, editable=False, db_default="", default="")
+    withdrawal_reason = models.CharField(max_length=300, blank=True, editable=False, db_default="", default="")
 
     class Meta:
         ordering: ClassVar = ["-created_at", "-id"]

@@ -12,6 +12,7 @@ from django.db.models import OuterRef, QuerySet, Subquery
 
 from evaluators.runtime.jobs import in_order
 from leaderboard.evaluations.models import FINAL_STATES, Evaluation, State
+from leaderboard.refusals import Gone
 from leaderboard.standings.models import Score, Standing
 from leaderboard.submissions import intake
 from leaderboard.submissions.models import Submission
@@ -72,8 +73,11 @@ class Report:
 
 
 def newest_evaluation(submission: Submission) -> Evaluation:
-    """Intake queues one with every submission, so there is one."""
-    return submission.evaluations.latest("number")
+    """Intake queues one with every submission. Raises Gone where that was withdrawn just now."""
+    newest = submission.evaluations.order_by("-number").first()
+    if newest is None:
+        raise Gone("this submission was withdrawn")
+    return newest
 
 
 def with_state(submissions: QuerySet[Submission]) -> QuerySet[Submission]:
@@ -90,8 +94,8 @@ def with_state(submissions: QuerySet[Submission]) -> QuerySet[Submission]:
 
 def report_of(submission: Submission) -> Report:
     """Read and lay out everything that the page shows."""
-    evaluations = list(submission.evaluations.order_by("-number"))
-    evaluation = evaluations[0]
+    evaluation = newest_evaluation(submission)
+    earlier = list(submission.evaluations.filter(number__lt=evaluation.number).order_by("-number"))
     spec = submission.board.track.spec
     scores = list(evaluation.scores.all())
     standing = Standing.objects.filter(submission=submission, evaluation=evaluation).first()
@@ -107,7 +111,7 @@ def report_of(submission: Submission) -> Report:
         curves=_curves(evaluation.result.get("curve", ()), spec),
         stages=[(name, numbers.seconds(value)) for name, value in in_order(evaluation.result.get("stages", {})).items()],
         provenance=list(_flat(evaluation.provenance)),
-        earlier=evaluations[1:],
+        earlier=earlier,
     )
 
 

@@ -17,6 +17,7 @@ urlpatterns = [
     path("submissions/<uuid:pk>/", submissions.submission, name="submission"),
     path("submissions/<uuid:pk>/live/", submissions.live, name="submission-live"),
     path("submissions/<uuid:pk>/cancel/", submissions.cancel, name="submission-cancel"),
+    path("submissions/<uuid:pk>/withdraw/", submissions.withdraw, name="submission-withdraw"),
     path("submissions/<uuid:pk>/again/", submissions.again, name="submission-again"),
     path("compare/", comparisons.comparison, name="compare"),
     path("account/", account.account, name="account"),

@@ -28,6 +28,7 @@ PRIVATE = {
     ("board-submissions", "POST"): (401, 404, 422, 422, 403),  # an empty body; staff who are no members may not enter
     ("submissions", "GET"): EVERYBODY,
     ("submission", "GET"): HIDDEN,
+    ("submission", "DELETE"): (401, 404, 204, 400, 204),  # a host has to give a reason
     ("cancel", "POST"): (401, 404, 200, 200, 200),
     ("evaluations", "GET"): HIDDEN,
     ("evaluations", "POST"): (401, 404, 409, 409, 409),  # the first one still waits
@@ -59,6 +60,7 @@ PUBLIC = {
     ("board-submissions", "POST"): (401, 422, 422, 422, 422),
     ("submission", "GET"): EVERYBODY,
     ("claim", "GET"): EVERYBODY,
+    ("submission", "DELETE"): (401, 403, 204, 403, 204),
     ("cancel", "POST"): (401, 403, 200, 403, 200),  # the open board's host is the system
     ("evaluations", "GET"): EVERYBODY,
     ("evaluations", "POST"): (401, 403, 409, 403, 409),

@@ -19,6 +19,7 @@ from evaluators.columns import Columns
 from evaluators.failures import EvaluationFailure, FailureCode
 from leaderboard.evaluations import lifecycle
 from leaderboard.submissions.models import Submission
+from leaderboard.submissions.withdrawing import withdraw
 from tests.api.conftest import assert_problem, submit
 
 PATH = "boards/digits-classification/submissions/"
@@ -364,3 +365,36 @@ def _npy(array: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     np.save(buffer, array, allow_pickle=False)
     return buffer.getvalue()
+
+
+def test_a_withdrawn_submission_is_gone_from_every_address_and_list(mine, call, sent, finish):
+    finish(sent)
+    path = f"submissions/{sent.pk}/"
+    response = mine("DELETE", path)
+    assert (response.status_code, response.content) == (204, b"")
+    for caller in (mine, call):
+        for below in ("", "log/", "columns/", "artifact/", "evaluations/"):
+            problem = assert_problem(caller.get(path + below), 410, "withdrawn")
+            assert "was withdrawn by its competitor" in problem["detail"]
+        assert caller.get("submissions/").json()["results"] == []
+        assert_problem(caller.get(f"compare/?a={sent.pk}&b={uuid.uuid4()}"), 410, "withdrawn")
+    for action in ("cancel/", "evaluations/"):
+        assert_problem(mine.post(path + action), 410, "withdrawn")
+    assert mine("DELETE", path).status_code == 204, "twice is as once"
+    assert mine.get(f"boards/{sent.board.slug}/standings/").json()["results"] == []
+
+
+def test_a_host_withdraws_with_a_reason(call, host, user, secret):
+    caller, path = call.by(host), f"submissions/{secret.pk}/"
+    problem = assert_problem(caller("DELETE", path), 400, "invalid_request")
+    assert problem["errors"][0]["field"] == "reason"
+    assert caller("DELETE", path + "?reason=it+is+empty").status_code == 204
+    assert "it is empty" in assert_problem(call.by(user).get(path), 410, "withdrawn")["detail"]
+
+
+def test_who_waits_for_a_submission_that_is_withdrawn_is_told(mine, sent, user, monkeypatch):
+    from leaderboard.evaluations import waiting
+
+    look = waiting.time.sleep
+    monkeypatch.setattr(waiting.time, "sleep", lambda seconds: withdraw(sent, user) or look(0))
+    assert_problem(mine.get(f"submissions/{sent.pk}/?wait=20"), 410, "withdrawn")

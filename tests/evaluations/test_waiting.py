@@ -9,8 +9,9 @@ import pytest
 from django.db import connection, connections
 
 from leaderboard.evaluations import lifecycle, waiting
-from leaderboard.evaluations.models import Evaluation, State
+from leaderboard.evaluations.models import State
 from leaderboard.evaluations.waiting import wait_for_change
+from leaderboard.refusals import Gone
 
 
 @pytest.mark.django_db
@@ -38,7 +39,7 @@ def test_the_newest_evaluation_counts(submission):
 
 @pytest.mark.django_db
 def test_a_submission_without_an_evaluation_is_an_error(submission):
-    with pytest.raises(Evaluation.DoesNotExist):
+    with pytest.raises(Gone):
         wait_for_change(submission, seconds=30)
 
 

@@ -243,3 +243,36 @@ def test_who_has_submitted_nothing_is_led_to_the_boards(as_user, board):
 
 def test_my_submissions_need_a_person(client, db):
     assert client.get("/submissions/")["Location"] == "/accounts/login/?next=/submissions/"
+
+
+def test_a_page_offers_to_withdraw_to_those_who_may(digits, as_user, as_other, client):
+    own = next(each for each in digits if each.user.username == "ada")
+    assert "Withdraw this submission" in as_user.get(f"/submissions/{own.pk}/").content.decode()
+    for reader in (as_other, client):
+        assert "Withdraw this submission" not in reader.get(f"/submissions/{own.pk}/").content.decode()
+
+
+def test_withdrawing_asks_whether_one_is_sure(digits, as_user):
+    own = next(each for each in digits if each.user.username == "ada")
+    answer = as_user.post(f"/submissions/{own.pk}/withdraw/", follow=True)
+    assert "tick the box" in answer.content.decode()
+    assert answer.status_code == 200
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_withdrawn_submission_has_a_page_that_says_so(digits, as_user, client):
+    own = next(each for each in digits if each.user.username == "ada")
+    answer = as_user.post(f"/submissions/{own.pk}/withdraw/", {"sure": "on"}, follow=True)
+    assert "is withdrawn" in answer.content.decode()
+    assert as_user.post(f"/submissions/{own.pk}/withdraw/", {"sure": "on"}).status_code == 410
+    page = client.get(f"/submissions/{own.pk}/")
+    assert page.status_code == 410
+    assert "was withdrawn by its competitor" in page.content.decode()
+    assert own.name not in client.get("/boards/digits-classification/").content.decode()
+
+
+def test_a_host_s_form_asks_for_the_reason(digits, as_host):
+    own = next(each for each in digits if each.user.username == "ada")
+    assert 'name="reason" maxlength="300" required' in as_host.get(f"/submissions/{own.pk}/").content.decode()
+    answer = as_host.post(f"/submissions/{own.pk}/withdraw/", {"sure": "on", "reason": " "}, follow=True)
+    assert "say why" in answer.content.decode()

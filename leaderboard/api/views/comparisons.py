@@ -25,7 +25,7 @@ class CompareView(ApiView):
     """Two submissions side by side."""
 
     queries = {"GET": CompareQuery}
-    problems = {"GET": (404,)}
+    problems = {"GET": (404, 410)}
 
     @extend_schema(operation_id="compareSubmissions", tags=["submissions"], responses=ComparisonSerializer)
     def get(self, request: Request) -> Response:

@@ -34,7 +34,7 @@ class LogView(ApiView):
     """The predict stage's output."""
 
     queries = {"GET": EvaluationQuery}
-    problems = {"GET": (403,)}
+    problems = {"GET": (403, 410)}
     renderer_classes = [TextRenderer]
 
     @extend_schema(operation_id="getLog", tags=["files"], responses={(200, "text/plain"): OpenApiTypes.STR})
@@ -49,7 +49,7 @@ class ColumnsView(ApiView):
     """The per-example results."""
 
     queries = {"GET": EvaluationQuery}
-    problems = {"GET": (403,)}
+    problems = {"GET": (403, 410)}
     renderer_classes = [FileRenderer, StrictJSONRenderer]
 
     @extend_schema(
@@ -67,7 +67,7 @@ class ColumnsView(ApiView):
 class ArtifactView(ApiView):
     """The file that was sent."""
 
-    problems = {"GET": (403,)}
+    problems = {"GET": (403, 410)}
     renderer_classes = [FileRenderer, StrictJSONRenderer]
 
     @extend_schema(

@@ -23,7 +23,7 @@ from leaderboard.api.strict import Choice, Strict
 from leaderboard.api.views.base import ApiView
 from leaderboard.evaluations import lifecycle, waiting
 from leaderboard.evaluations.models import State
-from leaderboard.submissions import intake
+from leaderboard.submissions import intake, withdrawing
 from leaderboard.submissions.models import Submission
 
 
@@ -70,10 +70,19 @@ class SubmissionsView(ApiView):
         return self.page(rows, SubmissionSerializer, ordering=("-created_at", "-id"), complete=selection.complete)
 
 
+class WithdrawalQuery(Strict):
+    """Why."""
+
+    reason = serializers.CharField(
+        required=False, max_length=withdrawing.LONGEST_REASON, help_text="Required of a board's host; its competitor reads it."
+    )
+
+
 class SubmissionView(ApiView):
     """One submission."""
 
-    queries = {"GET": WaitQuery}
+    queries = {"GET": WaitQuery, "DELETE": WithdrawalQuery}
+    problems = {"GET": (410,)}
 
     @extend_schema(operation_id="getSubmission", tags=["submissions"], responses=SubmissionDetailSerializer)
     def get(self, request: Request, submission_id: UUID) -> Response:
@@ -83,18 +92,25 @@ class SubmissionView(ApiView):
             waiting.wait_for_change(submission, seconds=self.query["wait"])
         return Response(described(submission, request))
 
+    @extend_schema(operation_id="withdrawSubmission", tags=["submissions"], responses={204: None})
+    def delete(self, request: Request, submission_id: UUID) -> Response:
+        """Withdraw a submission: what was sent and every result go for good, and it leaves its board. Twice is as once."""
+        submission = permissions.get_known_submission(submission_id, request.user)
+        withdrawing.withdraw(submission, self.caller, reason=self.query.get("reason", ""))
+        return Response(status=204)
+
 
 class CancelView(ApiView):
     """Stops an evaluation."""
 
-    problems = {"POST": (403, 409)}
+    problems = {"POST": (403, 409, 410)}
 
     @extend_schema(operation_id="cancelSubmission", tags=["submissions"], request=None, responses=SubmissionDetailSerializer)
     def post(self, request: Request, submission_id: UUID) -> Response:
         """Cancel the newest evaluation. One that waits is cancelled at once and refunded, one that runs is killed."""
         submission = permissions.get_submission(submission_id, request.user)
         permissions.check_answers_for(request.user, submission)
-        lifecycle.cancel(selection.complete([submission])[0].evaluation, by=self.caller.username)
+        lifecycle.cancel(selection.complete_one(submission).evaluation, by=self.caller.username)
         return Response(described(submission, request))
 
 
@@ -102,7 +118,7 @@ class EvaluationsView(ApiView):
     """The evaluations of a submission."""
 
     queries = {"GET": PageQuery}
-    problems = {"POST": (403, 409, 429)}
+    problems = {"GET": (410,), "POST": (403, 409, 410, 429)}
 
     @extend_schema(operation_id="listEvaluations", tags=["submissions"], responses=page_of(EvaluationSerializer))
     def get(self, request: Request, submission_id: UUID) -> Response:
@@ -123,7 +139,7 @@ class EvaluationsView(ApiView):
 
 def described(submission: Submission, request: Request) -> dict[str, Any]:
     """A submission as its own page shows it to the caller."""
-    shown = selection.complete([submission])[0]
+    shown = selection.complete_one(submission)
     context = {
         "request": request,
         "queue_position": intake.queue_position(shown.evaluation),

@@ -10,13 +10,14 @@ from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from leaderboard import permissions
 from leaderboard.evaluations import lifecycle
-from leaderboard.refusals import Refusal
-from leaderboard.submissions import intake
+from leaderboard.refusals import InvalidRequest, Refusal
+from leaderboard.submissions import intake, withdrawing
 from leaderboard.submissions.models import Submission
 from leaderboard.web.report import newest_evaluation, report_of, with_state
 from leaderboard.web.requests import PersonRequest
@@ -77,6 +78,23 @@ def again(request: PersonRequest, pk: UUID) -> HttpResponse:
     return redirect("submission", pk)
 
 
+@login_required
+@require_POST
+def withdraw(request: PersonRequest, pk: UUID) -> HttpResponse:
+    """Withdraw a submission for good. The form asks for a tick, so that no stray click does it."""
+    found = permissions.get_submission(pk, request.user)
+    if "sure" not in request.POST:
+        messages.error(request, "Nothing was withdrawn: tick the box to say that you are sure.")
+        return redirect("submission", pk)
+    try:
+        withdrawing.withdraw(found, request.user, reason=request.POST.get("reason", ""))
+    except InvalidRequest as refusal:
+        messages.error(request, refusal.detail)
+        return redirect("submission", pk)
+    messages.success(request, f'"{found.name}" is withdrawn. The board settles its ranks again within seconds.')
+    return redirect("board", found.board.slug)
+
+
 def _context(request: HttpRequest, pk: UUID) -> dict[str, Any]:
     found: Submission = permissions.get_submission(pk, request.user)
     return {
@@ -85,5 +103,6 @@ def _context(request: HttpRequest, pk: UUID) -> dict[str, Any]:
         "report": report_of(found),
         "may_read_details": permissions.may_read_details(request.user, found),
         "may_read_artifact": permissions.may_read_artifact(request.user, found),
+        "withdraws_as": permissions.may_withdraw(request.user, found, now=timezone.now()),
         "may_act": permissions.answers_for(request.user, found),
     }
