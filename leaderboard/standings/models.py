@@ -195,3 +195,15 @@ class Settlement(models.Model):
 
 TO_SETTLE = models.Q(settled__lt=models.F("wanted")) | models.Q(retest_at__lte=Now())
 """Settlements of boards that are to be settled: for a result, for the host's new rule, or for a test that is tried again."""
+
+
+class OverallRanking(models.Model):
+    """The order over all tracks of one family, or of all together (`family` empty), as it was last computed. `fingerprint` is a
+    hash of all that went in: an equal one needs no computing. `boards` are those that it rests on: it is not shown once one of
+    them is private. Written by `standings.overall_refresh`."""
+
+    family = models.CharField(max_length=80, unique=True, blank=True)
+    fingerprint = models.CharField(max_length=64)
+    document = models.JSONField()
+    boards = models.ManyToManyField(Board, related_name="+")
+    computed_at = models.DateTimeField(default=timezone.now)

@@ -23,7 +23,8 @@ from leaderboard.standings.policies import Policy, policy_of
 from leaderboard.submissions.models import Submission
 
 BEST_PER = ("submission", "competitor")
-_ORDER = ("tier", "-over", "-merit", "submitted_at", "submission_id")
+IN_ORDER = ("tier", "-over", "-merit", "submitted_at", "submission_id")
+"""The order of a board's rows, which its index has."""
 _SUBMISSION = (
     *("id", "name", "kind", "origin", "model", "visibility", "created_at"),
     *("user_id", "user__username", "user__is_system", "team_id", "team__name"),
@@ -76,7 +77,7 @@ def read_selection(board: Board, selection: Selection, *, offset: int, limit: in
     policy = _policy(board, selection)
     end = None if limit is None else offset + limit
     if _as_settled(board, selection, policy):
-        rows = _standings(board, selection).filter(superseded=False).order_by(*_ORDER)[offset:end]
+        rows = _standings(board, selection).filter(superseded=False).order_by(*IN_ORDER)[offset:end]
         if limit is not None:  # keys first: what is skipped is read from the index alone, without its submissions
             return read_rows(list(rows.values_list("pk", flat=True)), first=offset + 1)
         return _stored(rows, first=offset + 1)
@@ -91,7 +92,7 @@ def read_selection(board: Board, selection: Selection, *, offset: int, limit: in
 
 def read_rows(standings: Sequence[int], *, first: int) -> list[Row]:
     """These standings as they are stored, best first; positions count from `first`."""
-    return _stored(Standing.objects.filter(pk__in=standings).order_by(*_ORDER), first=first)
+    return _stored(Standing.objects.filter(pk__in=standings).order_by(*IN_ORDER), first=first)
 
 
 def _policy(board: Board, selection: Selection) -> Policy:

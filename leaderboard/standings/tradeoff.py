@@ -25,6 +25,7 @@ from leaderboard.standings.models import Standing
 from leaderboard.standings.reading import Cell, scores_of
 from leaderboard.standings.relations import Measured, Relation, relation_of
 from leaderboard.standings.selection import (
+    IN_ORDER,
     Candidate,
     Row,
     Selection,
@@ -192,7 +193,7 @@ def _rows(board: Board) -> tuple[list[Row], bool]:
     own = Submission.objects.filter(board=board, user__is_system=True).order_by().values_list("pk", flat=True)
     references = Standing.objects.filter(submission__in=list(own), track_version=board.track.version, superseded=False)
     known = {candidate.submission_id for candidate, _ in rows}
-    further = references.exclude(submission__in=known).order_by("tier", "-merit").values_list("pk", flat=True)
+    further = references.exclude(submission__in=known).order_by(*IN_ORDER).values_list("pk", flat=True)
     return rows + read_rows(list(further[:MOST_REFERENCES]), first=MOST + 1), True
 
 

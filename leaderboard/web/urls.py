@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from django.urls import path
 
-from leaderboard.web.views import account, boards, comparisons, papers, submissions, submit, tradeoff, webhooks
+from leaderboard.web.views import account, boards, comparisons, overall, papers, submissions, submit, tradeoff, webhooks
 
 urlpatterns = [
     path("", boards.home, name="home"),
     path("boards/<slug:slug>/", boards.board, name="board"),
     path("boards/<slug:slug>/tradeoff/", tradeoff.tradeoff, name="tradeoff"),
     path("boards/<slug:slug>/submit/", submit.submit, name="submit"),
+    path("overall/", overall.overall, name="overall"),
     path("papers/", papers.papers, name="papers"),
     path("papers/<slug:paper_id>/", papers.paper, name="paper"),
     path("submissions/", submissions.mine, name="my-submissions"),

@@ -12,6 +12,7 @@ from django.test import Client
 
 from leaderboard.boards.models import Board
 from tests.web import rows
+from tests.web.overall_rows import fill_overall
 
 FLAGS = [
     "--no-sandbox",
@@ -129,4 +130,5 @@ def scene(live_server, graph_board, system, user, other_user) -> Scene:
         finished_at=failed.created_at,
     )
     graph = rows.fill_graphs(graph_board, owner=system)
+    fill_overall(board, submission=str(made[0].pk))
     return Scene(user, board, graph_board, made[0], queued, running, failed, graph)

@@ -35,6 +35,7 @@ def paths_of(scene) -> dict[str, str]:
         "board-day": f"{board}?as_of=2020-01-01",
         "tradeoff": f"{board}tradeoff/",
         "tradeoff-graph": f"/boards/{scene.graph_board.slug}/tradeoff/?slice=homophilous",
+        "overall": "/overall/",
         "compare-choice": f"/compare/?a={scene.best.pk}",
         "submit-config": f"{board}submit/?kind=config&model=plain-cnn",
         "submit-json": f"{board}submit/?kind=config&model=plain-cnn&as=json",

@@ -5,11 +5,17 @@ import re
 from itertools import combinations
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from evaluators.across_tracks import LEAST_TRACKS
+from evaluators.aggregate import bradley_terry
 from evaluators.comparison import mcnemar
 from evaluators.ordering import HEAD, Entry, Paired, holm, rank
+from evaluators.pairwise import signs
 from evaluators.statistics import t_quantile, wilson
+from evaluators.tradeoffs import hypervolume, pareto_front, removals
+from leaderboard.standings.tradeoff import LOG_FROM_RATIO, MOST
 
 TEXT = (Path(__file__).resolve().parent.parent.parent / "docs" / "ranking.md").read_text()
 N = 400
@@ -90,6 +96,56 @@ def test_a_ben_that_could_not_be_told_from_cleo_would_be_sure_within_three():
     assert (ben.rank_low, ben.rank_high) == (1, 3)
 
 
-@pytest.mark.parametrize("words", [f"best {HEAD}", "wider by a\n   quarter"])
+PARAMETERS = {"Ada": 200_000, "Ben": 20_000, "Cleo": 5_000, "Dan": 8_000}
+
+
+def front():
+    """bool [4], who can remove whom [4, 4], and values [4, 2] of parameters and accuracy."""
+    shares = np.array([1 - len(wrong) / N for wrong in WRONG.values()])
+    values = np.column_stack([np.array(list(PARAMETERS.values()), dtype=float), shares])
+    p = np.array([[p_of(a, b) if a != b else np.nan for b in WRONG] for a in WRONG])
+    nothing = np.full(4, np.nan)
+    accuracy = signs(shares, nothing, nothing, direction="max", differences=np.subtract.outer(shares, shares), p_values=p)
+    rule = {"directions": ("min", "max"), "significance": [None, accuracy]}
+    return pareto_front(values, **rule), removals(values, **rule), values
+
+
+def test_the_front_is_as_written():
+    stays, removes, values = front()
+    names = list(WRONG)
+    expected = []
+    for place, name in enumerate(names):
+        removers = [other for i, other in enumerate(names) if removes[i, place] and stays[i]]
+        verdict = "yes" if stays[place] else f"no: {', '.join(removers)}"
+        expected.append([name, f"{PARAMETERS[name]:,}", f"{values[place, 1]:.3f}", verdict])
+    found = TEXT.split("| submission | parameters |", 1)[1].split("\n\n", 1)[0].splitlines()[2:]
+    assert [[cell.strip() for cell in line.strip("|").split("|")] for line in found] == expected
+
+
+def test_the_hypervolume_is_as_written():
+    stays, _, values = front()
+    logs = np.column_stack([np.log10(values[:, 0]), values[:, 1]])
+    worst, best = (logs[:, 0].max(), logs[:, 1].min()), (logs[:, 0].min(), logs[:, 1].max())
+    volume = hypervolume(logs[stays], reference=worst, directions=("min", "max"))
+    share = volume / ((worst[0] - best[0]) * (best[1] - worst[1]))
+    assert f"Here it is {volume:.3f}, or {100 * share:.0f} % of the" in TEXT
+    assert values[:, 0].max() / values[:, 0].min() >= LOG_FROM_RATIO
+
+
+def test_strengths_against_the_baseline_are_as_written():
+    for tracks in (1, 3, 6):
+        wins = np.zeros((tracks, 2, 2), dtype=bool)
+        wins[:, 1, 0] = True
+        strength = bradley_terry(wins, np.ones((tracks, 2), dtype=bool), anchor=0, bootstraps=1).value[1]
+        assert f"| {tracks} | {strength:.2f} |" in TEXT
+
+
+def test_luck_over_tracks_is_as_written():
+    assert LEAST_TRACKS == 6
+    assert f"{2 / 2**5:.0%}".replace("%", " %") in TEXT
+    assert f"with six in {2 / 2**6:.0%}".replace("%", " %") in TEXT
+
+
+@pytest.mark.parametrize("words", [f"best {MOST} rows", f"best {HEAD}", "wider by a\n   quarter"])
 def test_the_constants_are_those_of_the_code(words):
     assert words in TEXT
