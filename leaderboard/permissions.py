@@ -17,9 +17,9 @@ from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.db.models import Q, QuerySet
 
-from leaderboard.accounts.models import Invitation, Membership, Team, User
+from leaderboard.accounts.models import ApiToken, Invitation, Membership, Scope, Team, User
 from leaderboard.boards.models import Board
-from leaderboard.refusals import Gone, NotAllowed, NotFound
+from leaderboard.refusals import Gone, MissingScope, NotAllowed, NotFound
 from leaderboard.submissions.models import Submission
 
 Viewer = User | AnonymousUser | None
@@ -148,6 +148,17 @@ def teams_of(user: Viewer) -> QuerySet[Team]:
     """The teams that somebody is a member of, closed ones too."""
     someone = person(user)
     return Team.objects.filter(memberships__user=someone) if someone else Team.objects.none()
+
+
+# --- tokens
+
+
+def check_scope(token: object, needed: Scope) -> None:
+    """Whether what authenticated a call may be used for this. A session may do whatever its person may; a token, what its
+    scopes say. Raises MissingScope, which names the scope."""
+    if isinstance(token, ApiToken) and needed not in token.scopes:
+        has = " and ".join(f'"{scope}"' for scope in token.scopes)
+        raise MissingScope(f'this needs a token with the scope "{needed}"; "{token.name}" has {has}')
 
 
 # --- boards

@@ -81,6 +81,12 @@ class SecondFactorRequired(NotAllowed):
     status, code, title = 403, "second_factor_required", "A second factor is needed"
 
 
+class MissingScope(NotAllowed):
+    """The token may not do what its owner may."""
+
+    status, code, title = 403, "missing_scope", "The token may not do this"
+
+
 class BoardClosed(NotAllowed):
     """The board is not open yet, or no more."""
 

@@ -1,24 +1,55 @@
-"""People and tokens for administrators."""
+"""People, teams and tokens for administrators."""
 
 from __future__ import annotations
 
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
-from django.http import HttpRequest
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
 
-from leaderboard.accounts.models import ApiToken, User
+from leaderboard.accounts.models import ApiToken, Membership, Team, User
+from leaderboard.audit.admin import Audited
 
-admin.site.register(User, UserAdmin)
+
+@admin.register(User)
+class PersonAdmin(Audited, UserAdmin):
+    """Django's own, with an entry in the audit log for whatever is done."""
+
+    @transaction.atomic
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:  # noqa: A002  Django's
+        """The password and its entry stand or fall together."""
+        return super().user_change_password(request, id, form_url)
+
+
+@admin.register(Team)
+class TeamAdmin(Audited):
+    """Teams and who is in them. One that has sent submissions cannot be deleted: set the time of its closing."""
+
+    list_display = ("name", "slug", "created_by", "created_at", "closed_at")
+    list_select_related = ("created_by",)
+    search_fields = ("name", "slug")
+    prepopulated_fields = {"slug": ("name",)}
+    autocomplete_fields = ("created_by",)
+
+
+@admin.register(Membership)
+class MembershipAdmin(Audited):
+    """Who is in which team, for a team that has lost its owners."""
+
+    list_display = ("team", "user", "role", "since")
+    list_select_related = ("team", "user")
+    search_fields = ("team__name", "user__username")
+    autocomplete_fields = ("team", "user")
 
 
 @admin.register(ApiToken)
-class ApiTokenAdmin(admin.ModelAdmin):
+class ApiTokenAdmin(Audited):
     """Tokens can be seen and revoked. They are made on their owner's page, which alone can show them."""
 
-    list_display = ("name", "user", "created", "expiry", "last_used")
+    list_display = ("name", "user", "scope", "created", "expiry", "last_used")
     list_select_related = ("user",)
     search_fields = ("name", "user__username")
-    readonly_fields = ("user", "created", "expiry", "last_used")
+    readonly_fields = ("user", "scope", "created", "expiry", "last_used")
     exclude = ("digest", "token_key")
 
     def has_add_permission(self, request: HttpRequest) -> bool:

@@ -47,6 +47,9 @@ class ApiToken(AbstractAuthToken):
     class Meta:
         ordering: ClassVar = ["-created"]
 
+    def __str__(self) -> str:
+        return f"{self.name} ({self.token_key}…)"
+
     @property
     def scopes(self) -> list[str]:
         """The words of `scope`."""

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from django.db import IntegrityError, transaction
+from django.db.models import OuterRef, QuerySet, Subquery, Value
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.text import slugify
 
@@ -98,6 +100,12 @@ def close(team: Team, *, by: User) -> None:
     members go on seeing what is theirs, and nothing more is sent for it."""
     with _changing(team, Action.RUN_TEAM, by):
         _close(team)
+
+
+def with_role(rows: QuerySet[Team], user: User) -> QuerySet[Team]:
+    """Each team with `caller_role`, what the person is in it: owner, member or invited."""
+    role = Membership.objects.filter(team=OuterRef("pk"), user=user).values("role")[:1]
+    return rows.annotate(caller_role=Coalesce(Subquery(role), Value("invited")))
 
 
 def lock_to_send(*, slug: str, user: User) -> Team:

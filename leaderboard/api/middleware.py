@@ -1,5 +1,5 @@
-"""Around every call of the API: a request id, and problem+json also for errors that arise before a view runs
-(a wrong Host header, a middleware that fails)."""
+"""Around every request: a request id, by which logs find it; and around every call of the API, problem+json also for errors
+that arise before a view runs (a wrong Host header, a middleware that fails)."""
 
 from __future__ import annotations
 
@@ -23,13 +23,11 @@ def problems_and_request_ids(get_response: Respond) -> Respond:
     """The middleware. A sensible X-Request-ID of the caller, or of the proxy, is kept."""
 
     def respond(request: HttpRequest) -> HttpResponseBase:
-        if not request.path.startswith(PREFIX):
-            return get_response(request)
         given = request.META.get(HEADER, "")
         request.META[HEADER] = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
         response = get_response(request)
         response["X-Request-ID"] = request.META[HEADER]
-        if response.status_code >= 400 and isinstance(response, HttpResponse):
+        if request.path.startswith(PREFIX) and response.status_code >= 400 and isinstance(response, HttpResponse):
             _as_problem(request, response)
         return response
 

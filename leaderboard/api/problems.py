@@ -41,6 +41,7 @@ KINDS: dict[str, Kind] = {
         Kind("not_authenticated", 401, "Authentication is needed", "Send `Authorization: Bearer <token>`, or log in."),
         Kind("invalid_token", 401, "The token is not valid", "It is mistyped, expired, deleted, or its account is closed."),
         Kind("not_allowed", 403, "Not allowed", "You may see this, but not do that to it."),
+        Kind("missing_scope", 403, "The token may not do this", "The token lacks the scope that `detail` names; make another."),
         Kind("csrf_failed", 403, "The CSRF check failed", "A browser session must send its CSRF token; programs use a token."),
         Kind("second_factor_required", 403, "A second factor is needed", "Set one up on your account's page; tokens work on."),
         Kind("board_closed", 403, "The board is closed", "The board is not open yet, or no more. Its rules say when it is."),

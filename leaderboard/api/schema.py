@@ -29,6 +29,12 @@ class ProblemSchema(AutoSchema):
         query = view.query_class(self.method)
         return [query] if query().fields else []
 
+    def get_auth(self) -> list[dict[str, Any]]:
+        """With the scope that a token needs, as OpenAPI 3.1 lets a bearer scheme name it."""
+        view: Any = self.view
+        scope = str(view.scope_of(self.method))
+        return [{name: [scope] if name == "bearer" else given for name, given in each.items()} for each in super().get_auth()]
+
     def get_summary(self) -> str:
         """The first sentence of the method's docstring."""
         sentence = str(self.get_description()).split(". ")[0]

@@ -7,23 +7,13 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
-from leaderboard.boards.models import Board, QuotaUse, ReferenceModel, Track
+from leaderboard.audit.admin import Audited, ReadOnly
+from leaderboard.boards.models import Board, Participation, QuotaUse, ReferenceModel, TeamQuotaUse, Track
 from leaderboard.standings.waking import ask_for
 
 
-class ReadOnly:
-    """What the server writes by itself: to look at only."""
-
-    def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
-        """No."""
-        del request, args
-        return False
-
-    has_change_permission = has_delete_permission = has_add_permission
-
-
 @admin.register(Board)
-class BoardAdmin(admin.ModelAdmin):
+class BoardAdmin(Audited):
     """Boards can be made and changed here. One that has submissions cannot be deleted."""
 
     list_display = ("title", "track", "host", "visibility", "entry", "opens_at", "closes_at", "pool")
@@ -31,7 +21,7 @@ class BoardAdmin(admin.ModelAdmin):
     list_select_related = ("track", "host")
     search_fields = ("title", "slug")
     prepopulated_fields = {"slug": ("title",)}
-    autocomplete_fields = ("host", "members")
+    autocomplete_fields = ("host", "cohosts", "members")
     exclude = ("combination", "public_share", "shows", "ladder")
 
     def save_model(self, request: HttpRequest, obj: Board, form: Any, change: bool) -> None:  # noqa: FBT001
@@ -58,7 +48,7 @@ class ReferenceModelAdmin(ReadOnly, admin.ModelAdmin):
 
 
 @admin.register(QuotaUse)
-class QuotaUseAdmin(admin.ModelAdmin):
+class QuotaUseAdmin(Audited):
     """`used` can be corrected, for a person who was treated unfairly."""
 
     list_display = ("board", "user", "period", "used")
@@ -69,3 +59,29 @@ class QuotaUseAdmin(admin.ModelAdmin):
         """Rows are made by the first submission of a period."""
         del request
         return False
+
+
+@admin.register(TeamQuotaUse)
+class TeamQuotaUseAdmin(Audited):
+    """`used` can be corrected, for a team that was treated unfairly."""
+
+    list_display = ("board", "team", "period", "used")
+    list_select_related = ("board", "team")
+    readonly_fields = ("board", "team", "period")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Rows are made by the first submission of a period."""
+        del request
+        return False
+
+
+@admin.register(Participation)
+class ParticipationAdmin(Audited):
+    """For whom somebody competes. Deleting a row lets the person choose anew, with the next submission."""
+
+    list_display = ("board", "user", "team", "since")
+    list_select_related = ("board", "user", "team")
+    list_filter = ("board",)
+    search_fields = ("user__username", "team__name")
+    autocomplete_fields = ("board", "user", "team")
+    readonly_fields = ("since",)

@@ -193,7 +193,7 @@ class Board(models.Model):
 
 class Participation(models.Model):
     """For whom a person competes on a board: for a team, or alone (`team` None). Their first submission decides, in one row: so
-    nobody has two quotas. Written by `boards.competitors`."""
+    nobody has two quotas. Written by `boards.participation`."""
 
     board = models.ForeignKey(Board, on_delete=models.CASCADE, related_name="participations")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="participations")

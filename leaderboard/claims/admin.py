@@ -6,12 +6,12 @@ from __future__ import annotations
 from django.contrib import admin
 from django.http import HttpRequest
 
-from leaderboard.boards.admin import ReadOnly
+from leaderboard.audit.admin import Audited, ReadOnly
 from leaderboard.claims.models import Claim, Paper, Verdict
 
 
 @admin.register(Claim)
-class ClaimAdmin(admin.ModelAdmin):
+class ClaimAdmin(Audited):
     """A check is read when it is saved: a fault is told with its place, and with what was perhaps meant."""
 
     list_display = ("statement", "board", "paper", "word", "available")

@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
-from leaderboard.boards.admin import ReadOnly
+from leaderboard.audit.admin import ReadOnly
 from leaderboard.evaluations import overdue
 from leaderboard.evaluations.models import Evaluation, Scheduler, Worker
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from leaderboard.boards.admin import ReadOnly
+from leaderboard.audit.admin import ReadOnly
 from leaderboard.standings.models import Standing
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from leaderboard.accounts.models import User
-from leaderboard.boards.admin import ReadOnly
+from leaderboard.audit.admin import ReadOnly
+from leaderboard.audit.models import Via
+from leaderboard.audit.recording import actor_of
+from leaderboard.submissions.answering import withdraw
 from leaderboard.submissions.models import Submission
-from leaderboard.submissions.withdrawing import withdraw
 
 
 @admin.register(Submission)
@@ -27,6 +26,6 @@ class SubmissionAdmin(ReadOnly, admin.ModelAdmin):
     @admin.action(description="Withdraw for good: what was sent, and every result")
     def withdraw_chosen(self, request: HttpRequest, chosen: QuerySet[Submission]) -> None:
         """Those that were withdrawn before stay as they are."""
-        user = cast("User", request.user)
-        count = sum(withdraw(each, user) for each in chosen.select_related("board"))
+        actor = actor_of(request, via=Via.ADMIN)
+        count = sum(withdraw(each, actor=actor) for each in chosen.select_related("board"))
         self.message_user(request, f"{count} submissions are withdrawn.", messages.SUCCESS)

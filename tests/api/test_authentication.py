@@ -127,7 +127,7 @@ def test_a_new_token_is_shown_once_and_works(call, token):
     assert response.status_code == 201
     assert "no-store" in response["Cache-Control"]
     made = response.json()
-    assert set(made) == {"id", "name", "starts_with", "created_at", "expires_at", "last_used_at", "token"}
+    assert set(made) == {"id", "name", "scopes", "starts_with", "created_at", "expires_at", "last_used_at", "token"}
     assert Caller(made["token"]).get("me/").status_code == 200
     listed = call.get("tokens/")
     assert made["token"] not in listed.content.decode()

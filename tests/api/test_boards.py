@@ -28,11 +28,11 @@ MODEL = {"name", "title", "role", "family", "kind", "home", "papers", "available
 BOARD = {"slug", "title", "track", "host", "visibility", "opens_at", "closes_at", "url"}
 BOARD_DETAIL = BOARD | {
     "about", "track_version", "primary_metric", "ranking_metric", "ranking", "rules", "may_submit", "may_not_because", "quota",
-    "resets_at", "standings_url",
+    "resets_at", "may_host", "competes_for", "standings_url",
 }  # fmt: skip
 PAGE = {"board", "track", "track_version", "order", "as_of", "slice", "next", "results"}
 ROW = {
-    "position", "rank", "rank_low", "rank_high", "rule", "reason", "submission", "name", "competitor", "kind", "origin",
+    "position", "rank", "rank_low", "rank_high", "rule", "reason", "submission", "name", "competitor", "team", "kind", "origin",
     "model", "value", "ci_low", "ci_high", "scores", "worst", "filled", "mine", "submitted_at", "evaluated_at",
     "track_version",
 }  # fmt: skip

@@ -29,7 +29,7 @@ QUOTA = {
     "daily_limit", "daily_left", "total_limit", "total_left", "concurrent_limit", "concurrent_used", "resets_at",
 }  # fmt: skip
 SHORT = {
-    "id", "name", "board", "track", "competitor", "kind", "origin", "model", "visibility", "created_at", "state", "progress",
+    "id", "name", "board", "track", "competitor", "team", "kind", "origin", "model", "visibility", "created_at", "state", "progress",
     "stage", "failure", "scores", "rank", "rank_low", "rank_high", "url",
 }  # fmt: skip
 DETAIL = SHORT | {

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 from rest_framework import serializers
 
-from leaderboard.accounts.models import ApiToken
+from leaderboard.accounts.models import ApiToken, Scope
 from leaderboard.accounts.tokens import LONGEST_LIFE
-from leaderboard.api.strict import Strict
+from leaderboard.api.strict import Choice, Strict
 
 
 class MeSerializer(serializers.Serializer):
@@ -25,6 +25,7 @@ class TokenSerializer(serializers.Serializer):
 
     id = serializers.SerializerMethodField()
     name = serializers.CharField()
+    scopes = serializers.ListField(child=serializers.ChoiceField(choices=Scope.choices))
     starts_with = serializers.CharField(source="token_key")
     created_at = serializers.DateTimeField(source="created")
     expires_at = serializers.DateTimeField(source="expiry", allow_null=True)
@@ -50,6 +51,13 @@ class TokenBody(Strict):
     """A token to make."""
 
     name = serializers.CharField(max_length=80, help_text="What it is for.")
+    scopes = serializers.ListField(
+        required=False,
+        child=Choice(choices=Scope.choices),
+        allow_empty=False,
+        max_length=len(Scope.values),
+        help_text='What it may do; default: "read" and "submit".',
+    )
     days = serializers.IntegerField(
         required=False, min_value=1, max_value=LONGEST_LIFE // timedelta(days=1), help_text="How long it lives; default 90."
     )

@@ -49,6 +49,8 @@ class BoardDetailSerializer(BoardSerializer):
     rules = RulesSerializer(source="*")
     may_submit = serializers.SerializerMethodField()
     may_not_because = serializers.SerializerMethodField()
+    may_host = serializers.SerializerMethodField()
+    competes_for = serializers.SerializerMethodField()
     quota = serializers.SerializerMethodField()
     resets_at = serializers.SerializerMethodField()
     standings_url = Link("standings", "slug", source="slug")
@@ -68,8 +70,18 @@ class BoardDetailSerializer(BoardSerializer):
         why_not = self.context["why_not"]
         return None if why_not is None else str(why_not.detail)
 
+    def get_may_host(self, board: Board) -> bool:
+        """Whether the caller may change it."""
+        del board
+        return bool(self.context["may_host"])
+
+    def get_competes_for(self, board: Board) -> str | None:
+        """The slug of the team for which the caller competes here; null: alone, or not yet."""
+        del board
+        return self.context["team"].slug if self.context["team"] else None
+
     def get_quota(self, board: Board) -> QuotaSerializer(allow_null=True):  # type: ignore[valid-type]
-        """Null for visitors."""
+        """The caller's, or that of the team for which the caller competes here; null for visitors."""
         del board
         quota = self.context["quota"]
         return None if quota is None else QuotaSerializer(quota).data
@@ -117,6 +129,7 @@ class StandingSerializer(serializers.Serializer):
     )
     name = serializers.CharField()
     competitor = serializers.CharField()
+    team = serializers.BooleanField(help_text="The competitor is a team.")
     kind = serializers.ChoiceField(choices=Submission.Kind.choices)
     origin = serializers.ChoiceField(choices=Submission.Origin.choices)
     model = serializers.CharField()

@@ -12,7 +12,7 @@ class SideSerializer(serializers.Serializer):
 
     id = serializers.UUIDField(source="pk")
     name = serializers.CharField()
-    competitor = serializers.CharField(source="user.username")
+    competitor = serializers.CharField()
     board = serializers.CharField(source="board.slug")
     url = Link("submission", "submission_id", source="pk")
 

@@ -57,6 +57,7 @@ class SubmissionBody(Strict):
     file = Upload(required=False, help_text="Weights (safetensors), an ONNX file, or predictions.")
     description = Prose(required=False)
     visibility = VisibilityOfSubmission(required=False)
+    team = Name(required=False, help_text="Slug of a team of yours, to send it for the team.")
 
 
 class ReceiptSerializer(serializers.Serializer):
@@ -139,7 +140,8 @@ class SubmissionSerializer(serializers.Serializer):
     name = serializers.CharField(source="submission.name")
     board = serializers.CharField(source="submission.board.slug")
     track = serializers.CharField(source="submission.board.track_id")
-    competitor = serializers.CharField(source="submission.user.username")
+    competitor = serializers.CharField(source="submission.competitor", help_text="The team, or the person who sent it.")
+    team = serializers.CharField(source="submission.team.slug", default=None, help_text="Slug of the team; null: a person's.")
     kind = serializers.ChoiceField(source="submission.kind", choices=Submission.Kind.choices)
     origin = serializers.ChoiceField(source="submission.origin", choices=Submission.Origin.choices)
     model = serializers.CharField(source="submission.model")

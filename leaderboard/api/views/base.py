@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.cache import get_conditional_response, patch_cache_control, patch_vary_headers
 from rest_framework.exceptions import MethodNotAllowed, NotAuthenticated, NotFound, UnsupportedMediaType
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
@@ -18,11 +19,12 @@ from rest_framework.views import APIView
 
 from evaluators import limits
 from leaderboard import throttling
-from leaderboard.accounts.models import User
+from leaderboard.accounts.models import Scope, User
 from leaderboard.api.pagination import Cursor, PageQuery
 from leaderboard.api.parsing import StrictJSONParser
 from leaderboard.api.problems import LengthRequired
 from leaderboard.api.strict import NoQuery, Strict
+from leaderboard.permissions import check_scope
 from leaderboard.refusals import TooLarge
 
 READS = ("GET", "HEAD")
@@ -33,11 +35,13 @@ class ApiView(APIView):
 
     queries:  the query of each method (HEAD is GET); a method without one takes no parameters.
     problems: the statuses that a method can answer beyond those of all calls; for the schema.
+    scopes:   the scope that a token needs for a method, where it is not "read" for reads and "submit" for the rest.
     """
 
     parser_classes = [StrictJSONParser]
     queries: ClassVar[Mapping[str, type[Strict]]] = {}
     problems: ClassVar[Mapping[str, tuple[int, ...]]] = {}
+    scopes: ClassVar[Mapping[str, Scope]] = {}
     query: dict[str, Any]
 
     @property
@@ -52,6 +56,16 @@ class ApiView(APIView):
         self._check_length(request)
         super().initial(request, *args, **kwargs)
         self.query = self._read(self.query_class(str(request.method)), request.query_params)
+
+    def check_permissions(self, request: Request) -> None:
+        """Who may call at all, and whether a token may be used for it. Raises NotAuthenticated, MissingScope."""
+        super().check_permissions(request)
+        check_scope(request.auth, self.scope_of(str(request.method)))
+
+    def scope_of(self, method: str) -> Scope:
+        """The scope that a token needs."""
+        method = "GET" if method in SAFE_METHODS else method
+        return self.scopes.get(method, Scope.READ if method == "GET" else Scope.SUBMIT)
 
     def check_throttles(self, request: Request) -> None:
         """Count the call. Raises Throttled."""

@@ -15,16 +15,21 @@ from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
 from leaderboard import permissions, throttling
+from leaderboard.accounts.models import Scope
 from leaderboard.api.pagination import PageQuery
 from leaderboard.api.parsing import StrictJSONParser
 from leaderboard.api.rendering import CsvRenderer, StrictJSONRenderer
 from leaderboard.api.serializers.boards import BoardDetailSerializer, BoardSerializer, StandingsSerializer
 from leaderboard.api.serializers.common import page_of
+from leaderboard.api.serializers.hosting import NewBoardBody, RulesBody
 from leaderboard.api.serializers.submissions import ReceiptSerializer, SubmissionBody, max_upload_bytes
 from leaderboard.api.strict import Choice, Strict
 from leaderboard.api.views.base import ApiView
-from leaderboard.boards import quota, rules
+from leaderboard.audit.recording import actor_of
+from leaderboard.boards import hosting, quota, rules
 from leaderboard.boards.models import Board
+from leaderboard.boards.participation import team_on
+from leaderboard.permissions import person
 from leaderboard.standings.export import to_csv
 from leaderboard.standings.reading import StandingRow, standings_of
 from leaderboard.submissions import intake
@@ -51,27 +56,39 @@ class BoardsView(ApiView):
     """The boards that the caller may see."""
 
     queries = {"GET": BoardsQuery}
+    problems = {"POST": (403,)}
+    scopes = {"POST": Scope.HOST}
 
     @extend_schema(operation_id="listBoards", tags=["boards"], responses=page_of(BoardSerializer))
     def get(self, request: Request) -> Response:
         """The boards that you may see, by slug."""
         return self.page(permissions.visible_boards(request.user).filter(**self.filters()), BoardSerializer, ordering=("slug",))
 
+    @extend_schema(operation_id="createBoard", tags=["boards"], request=NewBoardBody, responses={201: BoardDetailSerializer})
+    def post(self, request: Request) -> Response:
+        """Create a board, as its host. For administrators, unless the server lets everybody."""
+        body = self.body(NewBoardBody)
+        actor, track, slug = actor_of(request), body.pop("track"), body.pop("slug")
+        board = hosting.create_board(actor=actor, track=track, slug=slug, rules=body)
+        return Response(described(board, request), status=201)
+
 
 class BoardView(ApiView):
     """One board."""
 
+    problems = {"PATCH": (403,)}
+    scopes = {"PATCH": Scope.HOST}
+
     @extend_schema(operation_id="getBoard", tags=["boards"], responses=BoardDetailSerializer)
     def get(self, request: Request, slug: str) -> Response:
         """A board: its rules, whether you may submit, and what is left of your quota."""
-        board, now = permissions.get_board(slug, request.user), timezone.now()
-        context = {
-            "request": request,
-            "why_not": rules.why_not(board, request.user, now),
-            "quota": quota.quota_of(board, request.user, now=now) if request.user.is_authenticated else None,
-            "resets_at": quota.next_reset(now),
-        }
-        return Response(BoardDetailSerializer(board, context=context).data)
+        return Response(described(permissions.get_board(slug, request.user), request))
+
+    @extend_schema(operation_id="changeBoard", tags=["boards"], request=RulesBody, responses=BoardDetailSerializer)
+    def patch(self, request: Request, slug: str) -> Response:
+        """Change rules of a board. For its hosts; what is left out stays."""
+        board = permissions.get_hosted_board(slug, request.user)
+        return Response(described(hosting.change_board(board, actor=actor_of(request), rules=self.body(RulesBody)), request))
 
 
 class StandingsQuery(Strict):
@@ -180,6 +197,20 @@ class BoardSubmissionsView(ApiView):
         )
         answer = ReceiptSerializer(receipt, context={"request": request}).data
         return Response(answer, status=201 if receipt.created else 200, headers={"Location": answer["url"]})
+
+
+def described(board: Board, request: Request) -> dict[str, Any]:
+    """A board as the caller sees it."""
+    now, user = timezone.now(), person(request.user)
+    context = {
+        "request": request,
+        "why_not": rules.why_not(board, request.user, now),
+        "quota": quota.quota_of(board, user, now=now, team=team_on(board, user)) if user else None,
+        "team": team_on(board, user) if user else None,
+        "may_host": permissions.may_host(user, board),
+        "resets_at": quota.next_reset(now),
+    }
+    return dict(BoardDetailSerializer(board, context=context).data)
 
 
 def _metrics(board: Board) -> list[str]:

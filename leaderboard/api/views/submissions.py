@@ -21,9 +21,10 @@ from leaderboard.api.serializers.submissions import (
 )
 from leaderboard.api.strict import Choice, Strict
 from leaderboard.api.views.base import ApiView
-from leaderboard.evaluations import lifecycle, waiting
+from leaderboard.audit.recording import actor_of
+from leaderboard.evaluations import waiting
 from leaderboard.evaluations.models import State
-from leaderboard.submissions import intake, withdrawing
+from leaderboard.submissions import answering, intake, withdrawing
 from leaderboard.submissions.models import Submission
 
 
@@ -31,7 +32,8 @@ class SubmissionsQuery(PageQuery):
     """Narrows the list of submissions."""
 
     board = serializers.CharField(required=False)
-    user = serializers.CharField(required=False, help_text="Username of the competitor.")
+    user = serializers.CharField(required=False, help_text="Username of the person who sent it.")
+    team = serializers.CharField(required=False, help_text="Slug of the team that it was sent for.")
     state = Choice(choices=State.choices, required=False, help_text="Of the newest evaluation.")
     kind = Choice(choices=Submission.Kind.choices, required=False)
     origin = Choice(choices=Submission.Origin.choices, required=False)
@@ -63,6 +65,7 @@ class SubmissionsView(ApiView):
             state=wanted.get("state"),
             board__slug=wanted.get("board"),
             user__username=wanted.get("user"),
+            team__slug=wanted.get("team"),
             kind=wanted.get("kind"),
             origin=wanted.get("origin"),
             model=wanted.get("model"),
@@ -96,7 +99,7 @@ class SubmissionView(ApiView):
     def delete(self, request: Request, submission_id: UUID) -> Response:
         """Withdraw a submission: what was sent and every result go for good, and it leaves its board. Twice is as once."""
         submission = permissions.get_known_submission(submission_id, request.user)
-        withdrawing.withdraw(submission, self.caller, reason=self.query.get("reason", ""))
+        answering.withdraw(submission, actor=actor_of(request), reason=self.query.get("reason", ""))
         return Response(status=204)
 
 
@@ -109,8 +112,7 @@ class CancelView(ApiView):
     def post(self, request: Request, submission_id: UUID) -> Response:
         """Cancel the newest evaluation. One that waits is cancelled at once and refunded, one that runs is killed."""
         submission = permissions.get_submission(submission_id, request.user)
-        permissions.check_answers_for(request.user, submission)
-        lifecycle.cancel(selection.complete_one(submission).evaluation, by=self.caller.username)
+        answering.cancel(submission, actor=actor_of(request))
         return Response(described(submission, request))
 
 
@@ -133,7 +135,7 @@ class EvaluationsView(ApiView):
     def post(self, request: Request, submission_id: UUID) -> Response:
         """Evaluate a submission again: with the track's version of today. Earlier results stay."""
         submission = permissions.get_submission(submission_id, request.user)
-        intake.evaluate_again(submission, self.caller)
+        answering.evaluate_again(submission, actor=actor_of(request))
         return Response(described(submission, request), status=201)
 
 

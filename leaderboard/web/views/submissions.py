@@ -15,11 +15,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from leaderboard import permissions
-from leaderboard.evaluations import lifecycle
+from leaderboard.audit.recording import actor_of
 from leaderboard.refusals import InvalidRequest, Refusal
-from leaderboard.submissions import intake, withdrawing
+from leaderboard.submissions import answering
 from leaderboard.submissions.models import Submission
-from leaderboard.web.report import newest_evaluation, report_of, with_state
+from leaderboard.web.report import report_of, with_state
 from leaderboard.web.requests import PersonRequest
 
 PAGE = 50
@@ -42,8 +42,8 @@ def live(request: HttpRequest, pk: UUID) -> HttpResponse:
 @login_required
 @require_safe
 def mine(request: PersonRequest) -> HttpResponse:
-    """What the person has submitted, newest first."""
-    own = with_state(permissions.visible_submissions(request.user).filter(user_id=request.user.pk))
+    """What the person and their teams have submitted, newest first."""
+    own = with_state(permissions.own_submissions(request.user))
     page = Paginator(own, PAGE).get_page(request.GET.get("page"))
     return render(request, "web/mine.html", {"here": "submissions", "page": page})
 
@@ -55,7 +55,7 @@ def cancel(request: PersonRequest, pk: UUID) -> HttpResponse:
     found = permissions.get_submission(pk, request.user)
     permissions.check_answers_for(request.user, found)
     try:
-        lifecycle.cancel(newest_evaluation(found), by=request.user.get_username())
+        answering.cancel(found, actor=actor_of(request))
     except Refusal as refusal:
         messages.error(request, refusal.detail)
     else:
@@ -70,7 +70,7 @@ def again(request: PersonRequest, pk: UUID) -> HttpResponse:
     found = permissions.get_submission(pk, request.user)
     permissions.check_answers_for(request.user, found)
     try:
-        intake.evaluate_again(found, request.user)
+        answering.evaluate_again(found, actor=actor_of(request))
     except Refusal as refusal:
         messages.error(request, refusal.detail)
     else:
@@ -87,7 +87,7 @@ def withdraw(request: PersonRequest, pk: UUID) -> HttpResponse:
         messages.error(request, "Nothing was withdrawn: tick the box to say that you are sure.")
         return redirect("submission", pk)
     try:
-        withdrawing.withdraw(found, request.user, reason=request.POST.get("reason", ""))
+        answering.withdraw(found, actor=actor_of(request), reason=request.POST.get("reason", ""))
     except InvalidRequest as refusal:
         messages.error(request, refusal.detail)
         return redirect("submission", pk)
@@ -98,7 +98,7 @@ def withdraw(request: PersonRequest, pk: UUID) -> HttpResponse:
 def _context(request: HttpRequest, pk: UUID) -> dict[str, Any]:
     found: Submission = permissions.get_submission(pk, request.user)
     return {
-        "here": "submissions" if found.user_id == request.user.pk else "boards",
+        "here": "submissions" if permissions.owns(request.user, found) else "boards",
         "submission": found,
         "report": report_of(found),
         "may_read_details": permissions.may_read_details(request.user, found),
