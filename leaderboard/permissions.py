@@ -150,6 +150,11 @@ def teams_of(user: Viewer) -> QuerySet[Team]:
     return Team.objects.filter(memberships__user=someone) if someone else Team.objects.none()
 
 
+def teams_to_send_for(user: Viewer) -> QuerySet[Team]:
+    """The open ones among them."""
+    return teams_of(user).filter(closed_at=None)
+
+
 # --- tokens
 
 

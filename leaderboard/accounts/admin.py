@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+from allauth.account.admin import EmailAddressAdmin
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.models import Group
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 
 from leaderboard.accounts.models import ApiToken, Membership, Team, User
-from leaderboard.audit.admin import Audited
+from leaderboard.audit.admin import Audited, ReadOnly
 
 
 @admin.register(User)
 class PersonAdmin(Audited, UserAdmin):
-    """Django's own, with an entry in the audit log for whatever is done."""
+    """Django's own, with an entry in the audit log for whatever is done. Administrators are those who have the staff status;
+    `leaderboard.permissions` reads neither groups nor single permissions, so they are not offered."""
+
+    fieldsets = (
+        (None, {"fields": ("username", "password")}),
+        ("Person", {"fields": ("first_name", "last_name", "email")}),
+        ("Roles", {"fields": ("is_active", "is_staff", "is_superuser")}),
+        ("Dates", {"fields": ("last_login", "date_joined")}),
+    )
+    filter_horizontal = ()
+    list_filter = ("is_staff", "is_superuser", "is_active")
 
     @transaction.atomic
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:  # noqa: A002  Django's
@@ -56,3 +71,40 @@ class ApiTokenAdmin(Audited):
         """No."""
         del request
         return False
+
+
+# The libraries' own, with the audit log. Groups give Django permissions, which nothing here reads.
+for model in (Group, EmailAddress, Authenticator, UserSession):
+    admin.site.unregister(model)
+
+
+@admin.register(EmailAddress)
+class AuditedEmailAddressAdmin(Audited, EmailAddressAdmin):
+    """Addresses of accounts."""
+
+
+@admin.register(Authenticator)
+class SecondFactorAdmin(Audited):
+    """Second factors can be removed, for somebody who has lost theirs. Their secrets are not shown."""
+
+    list_display = ("user", "type", "created_at", "last_used_at")
+    list_filter = ("type",)
+    list_select_related = ("user",)
+    search_fields = ("user__username",)
+    readonly_fields = ("user", "type", "created_at", "last_used_at")
+    exclude = ("data",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """No."""
+        del request
+        return False
+
+
+@admin.register(UserSession)
+class SessionAdmin(ReadOnly, admin.ModelAdmin):
+    """Where people are logged in. They end their sessions themselves."""
+
+    list_display = ("user", "ip", "created_at", "last_seen_at")
+    list_select_related = ("user",)
+    search_fields = ("user__username",)
+    exclude = ("session_key", "data")

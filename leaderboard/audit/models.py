@@ -57,3 +57,9 @@ class AuditEntry(models.Model):
         """Raises TypeError."""
         del args, kwargs
         raise TypeError("an audit entry is never deleted")
+
+    @property
+    def changes(self) -> list[tuple[str, Any, Any]]:
+        """Each field that differs, as it was and as it is; None where there was nothing, or is nothing."""
+        before, after = self.before or {}, self.after or {}
+        return [(name, before.get(name), after.get(name)) for name in {**before, **after}]

@@ -17,7 +17,7 @@ from leaderboard.accounts.models import ApiToken, User
 from leaderboard.audit.models import AuditEntry, Via
 from leaderboard.throttling import caller_address
 
-SECRETS = frozenset({"password", "digest", "token_key", "last_login", "secret"})
+SECRETS = frozenset({"password", "digest", "token_key", "last_login", "secret", "data", "session_key"})
 """Fields whose values never stand in the log; of a password, only that it changed."""
 CHANGED = "(changed)"
 LONGEST_TEXT = 2_000

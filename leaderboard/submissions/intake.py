@@ -27,7 +27,7 @@ from leaderboard.boards.quota import ACTIVE_STATES, Quota, charge, quota_of
 from leaderboard.boards.rules import check_may_submit
 from leaderboard.evaluations import lifecycle
 from leaderboard.evaluations.models import Evaluation, State
-from leaderboard.permissions import check_answers_for, evaluates_for_free, teams_of
+from leaderboard.permissions import check_answers_for, evaluates_for_free, teams_to_send_for
 from leaderboard.refusals import Conflict, FieldError, Gone, InvalidRequest, InvalidSubmission, Refusal
 from leaderboard.submissions import storage
 from leaderboard.submissions.fields import Entry, Sent, check_entry, check_team
@@ -193,7 +193,7 @@ def _charge_again(submission: Submission, user: User, *, now: datetime) -> list[
 
 
 def _team_slugs(user: User) -> list[str]:
-    return list(teams_of(user).filter(closed_at=None).values_list("slug", flat=True))
+    return list(teams_to_send_for(user).values_list("slug", flat=True))
 
 
 def _artifact(received: storage.Staged) -> Artifact:

@@ -12,6 +12,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.forms.boundfield import BoundField
 
+from leaderboard.accounts.models import DEFAULT_SCOPES, Scope
 from leaderboard.api.parsing import strict_json
 from leaderboard.boards.models import ReferenceModel, Track
 from leaderboard.refusals import FieldError, Refusal
@@ -58,13 +59,21 @@ class EntryForm(RefusableForm):
         max_length=4000,
         required=False,
         widget=forms.Textarea(attrs={"rows": 3}),
-        help_text="Optional: what is special about it, links, how it was trained. Shown as plain text.",
+        help_text="Optional: what is special about it, links, how it was trained. Markdown; no pictures and no HTML.",
     )
     visibility = forms.ChoiceField(choices=Submission.Visibility.choices, initial="public", label="Who sees its page")
     idempotency_key = forms.CharField(max_length=64, widget=forms.HiddenInput)
 
     def __init__(
-        self, *, track: Track, kind: str, model: ReferenceModel | None, as_json: bool, initial: Mapping[str, Any], **given: Any
+        self,
+        *,
+        track: Track,
+        kind: str,
+        model: ReferenceModel | None,
+        as_json: bool,
+        initial: Mapping[str, Any],
+        teams: Sequence[tuple[str, str]] = (),
+        **given: Any,
     ) -> None:
         super().__init__(initial={"idempotency_key": uuid.uuid4().hex, **initial}, **given)
         self.track, self.kind, self.model, self.as_json = track, kind, model, as_json
@@ -73,6 +82,7 @@ class EntryForm(RefusableForm):
         if kind in EXPECTED_FILES:
             self._add_file(Submission.Kind(kind))
         self._add_slices()
+        self._add_team(teams)
         self.duplicate_of = ""
 
     def refuse(self, refusal: Refusal) -> None:
@@ -95,7 +105,7 @@ class EntryForm(RefusableForm):
 
     def about_fields(self) -> list[BoundField]:
         """What every kind has."""
-        return [self[name] for name in ("name", "description", "visibility")]
+        return [self[name] for name in ("name", "description", "team", "visibility") if name in self.fields]
 
     def typed_config(self) -> dict[str, Any]:
         """The config that was typed so far, as far as it can be read: it is carried over from fields to JSON and back."""
@@ -112,6 +122,7 @@ class EntryForm(RefusableForm):
             "config": self._config(),
             "slices": tuple(self.cleaned_data.get("slices", ())),
             "file": self.cleaned_data.get("file"),
+            "team": self.cleaned_data.get("team", ""),
         }
 
     def clean_config(self) -> dict[str, Any]:
@@ -168,6 +179,16 @@ class EntryForm(RefusableForm):
             help_text="A slice that is not entered is scored with its baseline, and the board says so.",
         )
 
+    def _add_team(self, teams: Sequence[tuple[str, str]]) -> None:
+        """Only for people who are in one."""
+        if teams:
+            self.fields["team"] = forms.ChoiceField(
+                label="Send as",
+                choices=[("", "Myself, alone"), *((slug, f"Team {name}") for slug, name in teams)],
+                required=False,
+                help_text="On this board you compete alone or for one team: your first submission decides.",
+            )
+
 
 class TokenForm(RefusableForm):
     """A new API token."""
@@ -181,6 +202,14 @@ class TokenForm(RefusableForm):
         initial=90,
         label="Valid for (days)",
         widget=forms.NumberInput(attrs={"inputmode": "numeric"}),
+    )
+
+    scopes = forms.MultipleChoiceField(
+        choices=Scope.choices,
+        initial=DEFAULT_SCOPES.split(),
+        label="It may",
+        widget=forms.CheckboxSelectMultiple,
+        help_text="As little as its program needs: a token that is lost can do no more.",
     )
 
     def field_of(self, path: str) -> str | None:

@@ -29,8 +29,8 @@ QUOTA = {
     "daily_limit", "daily_left", "total_limit", "total_left", "concurrent_limit", "concurrent_used", "resets_at",
 }  # fmt: skip
 SHORT = {
-    "id", "name", "board", "track", "competitor", "team", "kind", "origin", "model", "visibility", "created_at", "state", "progress",
-    "stage", "failure", "scores", "rank", "rank_low", "rank_high", "url",
+    "id", "name", "board", "track", "competitor", "team", "kind", "origin", "model", "visibility", "created_at", "state",
+    "progress", "stage", "failure", "scores", "rank", "rank_low", "rank_high", "url",
 }  # fmt: skip
 DETAIL = SHORT | {
     "description", "config", "slices", "filename", "content_hash", "queue_position", "evaluation", "provenance", "may",

@@ -15,7 +15,7 @@ PASSWORD = "correct horse battery"
 
 
 def test_a_new_token_works_and_is_shown_once(as_user, client, user):
-    page = post(as_user, "/account/", {"name": "laptop", "days": "30"}, expect=200)
+    page = post(as_user, "/account/", {"name": "laptop", "days": "30", "scopes": ["read", "submit"]}, expect=200)
     text = page.all("code", id="new-token")[0].text
     assert client.get("/api/v1/me/", headers={"Authorization": f"Bearer {text}"}).status_code == 200
     assert text not in get(as_user, "/account/").raw
@@ -26,7 +26,7 @@ def test_a_new_token_works_and_is_shown_once(as_user, client, user):
 
 
 def test_the_page_with_a_token_is_never_kept(as_user):
-    response = as_user.post("/account/", {"name": "laptop", "days": "30"})
+    response = as_user.post("/account/", {"name": "laptop", "days": "30", "scopes": ["read", "submit"]})
     assert "no-store" in response["Cache-Control"]
 
 
@@ -38,7 +38,7 @@ def test_the_page_with_a_token_is_never_kept(as_user):
     ],
 )
 def test_a_token_with_a_wrong_field_is_not_made(as_user, field, typed):
-    response = as_user.post("/account/", {"name": "laptop", "days": "30", field: typed})
+    response = as_user.post("/account/", {"name": "laptop", "days": "30", "scopes": ["read", "submit"], field: typed})
     assert response.status_code in (400, 422)
     page = Page(response.content.decode())
     assert page.all("ul", id=f"id_{field}_error")
@@ -77,7 +77,7 @@ def test_the_account_needs_a_person(client, db, path):
 def test_a_post_without_csrf_token_makes_no_token(user):
     strict = Client(enforce_csrf_checks=True)
     strict.force_login(user)
-    assert strict.post("/account/", {"name": "x", "days": "3"}).status_code == 403
+    assert strict.post("/account/", {"name": "x", "days": "3", "scopes": ["read"]}).status_code == 403
     assert not ApiToken.objects.exists()
 
 

@@ -193,7 +193,7 @@ def test_a_board_says_why_one_cannot_submit(as_user, board, changes, words):
 
 def test_rules_and_facts_are_in_words(client, board):
     text = get(client, f"/boards/{board.slug}/").text
-    assert "20 submissions per person and UTC day; 4 may wait or run at once." in text
+    assert "20 submissions per competitor and UTC day; 4 may wait or run at once." in text
     assert "It takes configs, weights, ONNX models and predictions." in text
     assert "Input x float32 [n, 1, 8, 8]" in text
     assert "1 min of wall time, 1 thread" in text

@@ -1,5 +1,5 @@
 """Descriptions of tracks and reference models as HTML: they come from source files, wrapped at a line's length, with a little
-markup. What people type is not prose in this sense: it is shown with Django's `linebreaks`."""
+markup. What people type is not prose in this sense: it is Markdown, through `web.markdown`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import re
 from django import template
 from django.utils.html import conditional_escape
 from django.utils.safestring import SafeString, mark_safe
+
+from leaderboard.web.markdown import render
 
 register = template.Library()
 
@@ -21,6 +23,12 @@ def prose(text: str) -> SafeString:
     strong, "`x`" is code; everything else is escaped."""
     paragraphs = [paragraph for paragraph in re.split(r"\n\s*\n", text.strip("\n")) if paragraph.strip()]
     return mark_safe("".join(f"<p>{_inline(_joined(paragraph))}</p>" for paragraph in paragraphs))  # noqa: S308 - escaped
+
+
+@register.filter
+def markdown(text: str) -> SafeString:
+    """What people typed, as harmless HTML."""
+    return render(text)
 
 
 @register.filter

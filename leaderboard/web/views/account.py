@@ -31,7 +31,8 @@ def account(request: PersonRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             lifetime = timedelta(days=form.cleaned_data["days"])
-            _, text = issue_token(user=request.user, name=form.cleaned_data["name"], lifetime=lifetime)
+            name, scopes = form.cleaned_data["name"], form.cleaned_data["scopes"]
+            _, text = issue_token(user=request.user, name=name, lifetime=lifetime, scopes=scopes)
             form = TokenForm()
         except Refusal as refusal:
             form.refuse(refusal)

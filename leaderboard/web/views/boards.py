@@ -11,9 +11,10 @@ from django.utils import timezone
 from django.utils.dateparse import parse_date
 from django.views.decorators.http import require_safe
 
+from leaderboard.boards.participation import team_on
 from leaderboard.boards.quota import quota_of
 from leaderboard.boards.rules import why_not
-from leaderboard.permissions import get_board
+from leaderboard.permissions import get_board, may_host, person
 from leaderboard.refusals import InvalidRequest, NotFound
 from leaderboard.standings.history import records_of
 from leaderboard.standings.policies import policy_of
@@ -58,6 +59,8 @@ def board(request: HttpRequest, slug: str) -> HttpResponse:
         limit=PAGE + 1,
     )
     refusal = why_not(found, request.user, now)
+    user = person(request.user)
+    side = team_on(found, user) if user else None
     metrics = [metric for metric in found.track.spec["metrics"] if not (part and metric["estimator"] == "fact")]
     context = {
         "here": "boards",
@@ -82,7 +85,9 @@ def board(request: HttpRequest, slug: str) -> HttpResponse:
         "page": page,
         "has_more": len(rows) > PAGE,
         "why_not": refusal.detail if refusal else "",
-        "quota": quota_of(found, request.user, now=now) if request.user.is_authenticated else None,
+        "may_host": may_host(user, found),
+        "side": side,
+        "quota": quota_of(found, user, now=now, team=side) if user else None,
     }
     return render(request, "web/board.html", context)
 

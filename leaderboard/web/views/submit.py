@@ -13,10 +13,12 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
 from leaderboard import throttling
+from leaderboard.accounts.models import User
 from leaderboard.boards.models import Board, ReferenceModel
+from leaderboard.boards.participation import team_on
 from leaderboard.boards.quota import quota_of
 from leaderboard.boards.rules import why_not
-from leaderboard.permissions import get_board
+from leaderboard.permissions import get_board, teams_to_send_for
 from leaderboard.refusals import InvalidRequest, Refusal
 from leaderboard.submissions import intake
 from leaderboard.submissions.models import Submission
@@ -53,10 +55,12 @@ def submit(request: PersonRequest, slug: str) -> HttpResponse:
     choice = _choice(board, request.POST if sent else request.GET, complete=sent)
     if not sent or "show" in request.POST:
         typed = request.POST or request.GET
-        about = {name: typed[name] for name in ("name", "description", "visibility") if name in typed}
-        form = _form(board, choice, initial={**about, "carried_config": _carried(board, choice, typed)})
+        about = {name: typed[name] for name in ("name", "description", "visibility", "team") if name in typed}
+        side = team_on(board, request.user)
+        initial = {"team": side.slug if side else "", **about, "carried_config": _carried(board, choice, typed)}
+        form = _form(board, choice, initial=initial, teams=_teams(request.user))
         return _page(request, board, choice, form)
-    form = _form(board, choice, initial={}, data=request.POST, files=request.FILES)
+    form = _form(board, choice, initial={}, teams=_teams(request.user), data=request.POST, files=request.FILES)
     if form.is_valid():
         try:
             throttling.count_submission(request)
@@ -73,6 +77,7 @@ def submit(request: PersonRequest, slug: str) -> HttpResponse:
 def _page(request: PersonRequest, board: Board, choice: Choice, form: EntryForm, *, status: int = 200) -> HttpResponse:
     now = timezone.now()
     refusal = why_not(board, request.user, now)
+    side = team_on(board, request.user)
     context = {
         "here": "boards",
         "board": board,
@@ -81,7 +86,8 @@ def _page(request: PersonRequest, board: Board, choice: Choice, form: EntryForm,
         "kinds": [(kind, KINDS[Submission.Kind(kind)]) for kind in choice.kinds],
         "form": form,
         "why_not": refusal.detail if refusal else "",
-        "quota": quota_of(board, request.user, now=now),
+        "side": side,
+        "quota": quota_of(board, request.user, now=now, team=side),
         "file_again": bool(form.errors) and "file" in form.fields,
     }
     part = request.htmx and not request.htmx.history_restore_request
@@ -111,6 +117,10 @@ def _models(board: Board) -> tuple[ReferenceModel, ...]:
 
 def _form(board: Board, choice: Choice, *, initial: dict[str, Any], **given: Any) -> EntryForm:
     return EntryForm(track=board.track, kind=choice.kind, model=choice.model, as_json=choice.as_json, initial=initial, **given)
+
+
+def _teams(user: User) -> list[tuple[str, str]]:
+    return list(teams_to_send_for(user).values_list("slug", "name"))
 
 
 def _carried(board: Board, choice: Choice, typed: QueryDict) -> dict[str, Any]:
