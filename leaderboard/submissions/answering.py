@@ -1,5 +1,5 @@
-"""What those who answer for a submission do with it: cancel, evaluate again, withdraw. What a host or an administrator does to somebody
-else's submission is written into the audit log, in the same transaction. Called by the API and the pages."""
+"""What those who answer for a submission do with it: cancel, evaluate again, withdraw. What a host or an administrator does to
+somebody else's submission is written into the audit log, in the same transaction. Called by the API and the pages."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 AREAS = (
     "tests/boards/test_quota.py",
     "tests/submissions/test_intake.py",
-    "tests/test_permissions.py",
+    "tests/permissions/test_rules.py",
     "tests/standings/test_ranking.py",
     "tests/standings/test_reading.py",
     "tests/standings/test_settling.py",
