@@ -48,7 +48,9 @@ def execute(evaluation_id: int, *, process: PoolProcess) -> None:
         logger.info("evaluation %s is not waiting for this worker", evaluation_id)
         return
     with process.heartbeat.holding(lease) as hold:
-        _write(_outcome(hold, process), hold)
+        outcome = _outcome(hold, process)
+        hold.writing = True
+        _write(outcome, hold)
 
 
 def job_of(evaluation: Evaluation) -> Job:

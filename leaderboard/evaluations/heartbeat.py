@@ -4,6 +4,7 @@ stops) and turns them into one event, and says that the process is alive."""
 from __future__ import annotations
 
 import logging
+import math
 import os
 import select
 import threading
@@ -24,6 +25,10 @@ logger = logging.getLogger(__name__)
 LOOK_SECONDS = 0.4
 """How often a running evaluation's row is read for orders, and so how long a cancel takes at most to be heard."""
 
+LEAVE_SECONDS = 3.0
+"""How long after the order to drop its evaluation a stopping process may take to do so. Models are killed at once; this is for
+a process that loads or scores, or waits for something: it hands the evaluation back and ends without waiting for that."""
+
 
 class Why(Enum):
     """Why an evaluation is to be dropped."""
@@ -34,7 +39,8 @@ class Why(Enum):
 
 
 class Hold:
-    """One leased evaluation in the hands of this process. `cancel` is set when it is to be dropped; `why` says why."""
+    """One leased evaluation in the hands of this process. `cancel` is set when it is to be dropped; `why` says why. `writing`:
+    its outcome is known, and on its way to the database."""
 
     def __init__(self, lease: Lease) -> None:
         self.lease = lease
@@ -42,6 +48,7 @@ class Hold:
         self.why: Why | None = None
         self.stage, self.progress = "", 0.0
         self.stored_stage = ""
+        self.writing = False
         self.renewed()
 
     def renewed(self) -> None:
@@ -60,12 +67,12 @@ class Hold:
 
 
 class Heartbeat(threading.Thread):
-    """beat: called every HEARTBEAT_SECONDS, says that the process is alive. stop_descriptor: readable once the worker is
-    asked to stop; from then on an evaluation has STOP_GRACE_SECONDS to finish before it is handed back."""
+    """beat: called every HEARTBEAT_SECONDS, says that the process is alive. leave: ends the process. stop_descriptor: readable
+    once the worker is asked to stop; from then on an evaluation has STOP_GRACE_SECONDS to finish before it is handed back."""
 
-    def __init__(self, *, beat: Callable[[], None], stop_descriptor: int) -> None:
+    def __init__(self, *, beat: Callable[[], None], leave: Callable[[], None], stop_descriptor: int) -> None:
         super().__init__(name="heartbeat", daemon=True)
-        self._beat = beat
+        self._beat, self._leave = beat, leave
         self._stop_descriptor = stop_descriptor
         self._stop_at: float | None = None
         self._beat_at = 0.0
@@ -116,8 +123,18 @@ class Heartbeat(threading.Thread):
 
     def _watch_the_time(self, hold: Hold) -> None:
         """Before the database is asked, which may be away: a worker stops in time all the same."""
-        if self._stop_at is not None and time.monotonic() >= self._stop_at:
+        late = time.monotonic() - (self._stop_at or math.inf)
+        if late >= 0:
             hold.drop(Why.STOPPING)
+        if late >= LEAVE_SECONDS and not hold.writing:
+            self._hand_back_and_leave(hold)
+
+    def _hand_back_and_leave(self, hold: Hold) -> None:
+        logger.warning("evaluation %s does not end: it is handed back as it is", hold.lease.evaluation_id)
+        try:
+            lifecycle.give_back(hold.lease, reason="its worker stopped")
+        finally:
+            self._leave()
 
     @staticmethod
     def _hear(hold: Hold, orders: Orders) -> None:

@@ -54,7 +54,7 @@ class PoolProcess:
             data_dir=Path(settings.FULL_DATA_DIR) if settings.FULL_DATA_DIR else None,
             device=plan.device,
         )
-        self.heartbeat = Heartbeat(beat=self.say_alive, stop_descriptor=plan.stop_read)
+        self.heartbeat = Heartbeat(beat=self.say_alive, leave=self.leave, stop_descriptor=plan.stop_read)
 
     def start(self) -> None:
         """Import torch (in the runtime's own process), find out what the sandbox can do here, and say that we are there."""
@@ -83,6 +83,15 @@ class PoolProcess:
         """End everything that `start` made, and remove the row."""
         self.heartbeat.end()
         self.runtime.close()
+        self._remove_row()
+
+    def leave(self) -> None:
+        """End this process at once, whatever its main thread does. Its models end with it, and the next worker on this machine
+        tidies up."""
+        self._remove_row()
+        os._exit(0)
+
+    def _remove_row(self) -> None:
         try:
             Worker.objects.filter(pk=self.name).delete()
         except Error as error:

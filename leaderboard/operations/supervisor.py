@@ -17,7 +17,8 @@ from typing import Final
 PR_SET_PDEATHSIG: Final = 1
 RESTARTS: Final = 5
 WINDOW_SECONDS: Final = 60.0
-GRACE_SECONDS: Final = 15.0
+GRACE_SECONDS: Final = 10.0
+"""How long a process may take to stop beyond what it was promised for its work."""
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -66,10 +67,11 @@ class Child:
 
 
 class Supervisor:
-    """Starts children in the given order, stops them in reverse."""
+    """Starts children in the given order, stops them in reverse. grace: seconds from the order to stop until the kill."""
 
-    def __init__(self, children: Sequence[Child], *, say: Callable[[str], None]) -> None:
+    def __init__(self, children: Sequence[Child], *, say: Callable[[str], None], grace: float = GRACE_SECONDS) -> None:
         self.children = list(children)
+        self.grace = grace
         self.say = say
         self.stopping = False
 
@@ -110,7 +112,7 @@ class Supervisor:
         """SIGTERM to all, in reverse order of starting; SIGKILL to the groups of those that do not end in time."""
         for child in reversed(self.children):
             child.send(signal.SIGTERM)
-        deadline = time.monotonic() + GRACE_SECONDS
+        deadline = time.monotonic() + self.grace
         for child in reversed(self.children):
             if child.process is not None:
                 try:

@@ -15,7 +15,7 @@ from django.db import OperationalError, connection
 from django.db.models.functions import Now
 
 from evaluators.failures import EvaluationCancelled, EvaluationFailure, FailureCode
-from leaderboard.evaluations import execution, lifecycle
+from leaderboard.evaluations import execution, heartbeat, lifecycle
 from leaderboard.evaluations.execution import execute
 from leaderboard.evaluations.heartbeat import Heartbeat
 from leaderboard.evaluations.models import Evaluation, State
@@ -40,18 +40,19 @@ def stop_pipe():
 @pytest.fixture
 def process(stop_pipe):
     """A pool process whose runtime calls `process.does(job, on_event, cancel)`."""
-    heartbeat = Heartbeat(beat=lambda: None, stop_descriptor=stop_pipe.read)
-    made = SimpleNamespace(name="w/1", pool="cpu", heartbeat=heartbeat, does=None, jobs=[])
+    left = threading.Event()
+    thread = Heartbeat(beat=lambda: None, leave=left.set, stop_descriptor=stop_pipe.read)
+    made = SimpleNamespace(name="w/1", pool="cpu", heartbeat=thread, does=None, jobs=[], left=left)
 
     def evaluate(job, *, on_event, cancel):
         made.jobs.append(job)
         return made.does(job, on_event, cancel)
 
     made.runtime = SimpleNamespace(evaluate=evaluate)
-    heartbeat.start()
+    thread.start()
     yield made
-    heartbeat.end()
-    assert not heartbeat.is_alive()
+    thread.end()
+    assert not thread.is_alive()
 
 
 @pytest.fixture
@@ -264,6 +265,21 @@ def test_a_stopping_worker_hands_back(evaluation, process, stop_pipe, settings):
     def does(job, on_event, cancel):
         stop_pipe.close()
         return waits_for_cancel(job, on_event, cancel)
+
+    row = run(evaluation, process, does)
+    assert (row.state, row.faults, row.stage) == (State.QUEUED, 0, "its worker stopped")
+
+
+def test_a_process_that_does_not_drop_its_evaluation_hands_it_back_and_leaves(
+    *, evaluation, process, result, stop_pipe, settings, monkeypatch
+):
+    settings.STOP_GRACE_SECONDS = 0.1
+    monkeypatch.setattr(heartbeat, "LEAVE_SECONDS", 0.2)
+
+    def does(job, on_event, cancel):
+        stop_pipe.close()
+        assert process.left.wait(timeout=20)
+        return result()
 
     row = run(evaluation, process, does)
     assert (row.state, row.faults, row.stage) == (State.QUEUED, 0, "its worker stopped")

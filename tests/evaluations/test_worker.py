@@ -3,6 +3,7 @@ database with them, SQLite or (DATABASE_URL) PostgreSQL; the broker is a folder 
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -14,11 +15,13 @@ from pathlib import Path
 import psutil
 import pytest
 from django.conf import settings as django_settings
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from evaluators.failures import FailureCode
+from leaderboard.boards.models import Board
 from leaderboard.evaluations import lifecycle
+from leaderboard.evaluations.heartbeat import LEAVE_SECONDS
 from leaderboard.evaluations.models import FINAL_STATES, Evaluation, Scheduler, State, Worker
 from leaderboard.standings.models import Score, Standing
 from leaderboard.submissions import storage
@@ -282,6 +285,58 @@ def test_a_stopped_worker_finishes_what_is_nearly_done_even_if_its_whole_group_i
     os.killpg(worker.popen.pid, signal.SIGTERM)
     assert worker.popen.wait(timeout=90) == 0
     assert fresh(evaluation).state == State.SUCCEEDED
+
+
+def stops_in_time(worker, *, grace):
+    """It was told to stop: it ends by itself within its grace and five seconds (on a machine with time for it), and leaves no
+    process and no row behind."""
+    children = family(worker)
+    worker.popen.send_signal(signal.SIGTERM)
+    worker.popen.wait(timeout=grace + 30)
+    wait_until(lambda: all_gone(children), seconds=10, what="its children are gone")
+    assert not Worker.objects.exists()
+
+
+def test_a_worker_that_waits_stops(deployment):
+    worker = deployment.worker(STOP_GRACE_SECONDS="0.2")
+    stops_in_time(worker, grace=0.2)
+    assert worker.popen.returncode == 0
+
+
+def test_a_worker_that_is_still_warming_stops(deployment):
+    worker = deployment.start("worker", STOP_GRACE_SECONDS="0.2")
+    wait_until(lambda: len(family(worker)) > 1, seconds=60, what="its zygote starts")
+    stops_in_time(worker, grace=0.2)
+
+
+def test_a_worker_that_is_stuck_hands_back_and_stops(deployment, submit, cache):
+    """Neither computing nor reporting: it wants a new zygote, and somebody holds the lock of the folder for that."""
+    worker = deployment.worker(STOP_GRACE_SECONDS="0.2")
+    folder = os.open(cache, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    next(each for each in family(worker) if "evaluators.runtime.zygote" in each.cmdline()).kill()
+    evaluation = lifecycle.enqueue(submit(**FAST))
+    wait_until(lambda: fresh(evaluation).stage == "load", seconds=30, what="it is stuck")
+    stops_in_time(worker, grace=0.2)
+    os.close(folder)
+    row = fresh(evaluation)
+    assert (row.state, row.faults, row.attempt) == (State.QUEUED, 0, 1)
+
+
+def test_a_worker_that_reports_a_result_finishes_that_and_stops(deployment, submit):
+    """The database keeps it waiting for longer than its grace. Columns are stored just before the result is recorded."""
+    worker = deployment.worker(STOP_GRACE_SECONDS="0.2")
+    evaluation = lifecycle.enqueue(submit(model="fractalnet", config={"epochs": 1}))
+    computing(evaluation)
+    store = Path(django_settings.MEDIA_ROOT) / "sha256"
+    with transaction.atomic():
+        Board.objects.select_for_update().get(pk=evaluation.submission.board_id)
+        wait_until(lambda: list(store.glob("*/*")), seconds=60, what="it reports")
+        worker.popen.send_signal(signal.SIGTERM)
+        with pytest.raises(subprocess.TimeoutExpired):
+            worker.popen.wait(timeout=0.2 + LEAVE_SECONDS + 0.5)
+    assert worker.popen.wait(timeout=30) == 0
+    assert_one_result(evaluation)
 
 
 def test_a_message_that_was_lost_is_sent_again(deployment, submit, broker_folder):

@@ -105,10 +105,9 @@ def test_a_process_that_ignores_the_stop_signal_is_killed(tmp_path: Path, monkey
     monkeypatch.chdir(tmp_path)
     from leaderboard.operations import supervisor
 
-    monkeypatch.setattr(supervisor, "GRACE_SECONDS", 0.5)
     child = supervisor.Child("stubborn", [sys.executable, str(stubborn)], dict(os.environ))
     said: list[str] = []
-    watcher = supervisor.Supervisor([child], say=said.append)
+    watcher = supervisor.Supervisor([child], say=said.append, grace=0.5)
     child.start()
     wait_until((tmp_path / "ready").exists, what="it ignores SIGTERM")
     watcher.stop()

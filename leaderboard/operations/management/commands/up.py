@@ -8,11 +8,12 @@ import urllib.request
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from leaderboard.operations import serving
-from leaderboard.operations.supervisor import Child, KeepsEndingError, Supervisor
+from leaderboard.operations.supervisor import GRACE_SECONDS, Child, KeepsEndingError, Supervisor
 
 START_SECONDS = 60
 
@@ -32,7 +33,8 @@ class Command(BaseCommand):
         refuse_taken_port(address=address, port=port)
         call_command("prepare", stdout=self.stdout)
         call_command("create_demo_users", stdout=self.stdout)
-        supervisor = Supervisor(children(address=address, port=port, workers=workers), say=self.say)
+        grace = settings.STOP_GRACE_SECONDS + GRACE_SECONDS
+        supervisor = Supervisor(children(address=address, port=port, workers=workers), say=self.say, grace=grace)
         supervisor.start()
         try:
             supervisor.watch(every_tick=Announcement(address=address, port=port, say=self.say))
