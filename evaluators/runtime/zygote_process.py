@@ -18,7 +18,7 @@ from pathlib import Path
 from evaluators import limits
 from evaluators.failures import EvaluationFailure, FailureCode
 from evaluators.runtime import numerics, orders, sandbox
-from evaluators.runtime.empty_folder import EmptyFolder
+from evaluators.runtime.owned_folder import OwnedFolder
 
 START_S = 120.0
 END_S = 5.0
@@ -42,7 +42,7 @@ class ZygoteProcess:
     """A running zygote. `layers` and `versions` are what it said of itself. spawned: it serves jobs itself, and never forks."""
 
     def __init__(self, *, folder: Path, sandboxed: bool, spawned: bool, device: str, groups: list[Path]) -> None:
-        self._empty = EmptyFolder(folder)
+        self._empty = OwnedFolder(folder)
         self.channel, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         parent = os.pidfd_open(os.getpid())
         try:

@@ -118,7 +118,7 @@ def after_the_stop(stand: Stand) -> None:
     assert stand.rows("SELECT count(*) AS n FROM evaluations_scheduler") == [{"n": 0}]
     assert [" ".join(each.cmdline()) for each in stand.strangers()] == []
     state = stand.folder / "state"
-    assert sorted(path.name for path in (state / "cache").glob("empty-*")) == []
+    assert sorted(path.name for path in state.glob("*/owned-*")) == []
     assert sorted(path.name for path in (state / "files" / "incoming").iterdir()) == []
     assert sorted(path.name for path in (stand.folder.parent / "tmp").iterdir()) == []
 

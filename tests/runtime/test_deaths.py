@@ -123,7 +123,7 @@ def test_close_ends_every_process(tmp_path):
     runtime.close()
     assert_gone(pids)
     assert not [folder for folder in groups if folder.exists()]
-    assert not list(tmp_path.glob("empty-*"))
+    assert not list(tmp_path.glob("owned-*"))
 
 
 def test_a_runtime_works_in_a_daemonic_process(tmp_path):

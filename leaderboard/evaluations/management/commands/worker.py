@@ -5,13 +5,18 @@ from __future__ import annotations
 import os
 import re
 import socket
+import tempfile
 import warnings
 from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from celery.exceptions import SecurityWarning
+from django.conf import settings
 from django.core.management.base import BaseCommand
 
+from evaluators.runtime.owned_folder import OwnedFolder
 from leaderboard.celery import app
 from leaderboard.evaluations import pool_process
 
@@ -48,14 +53,29 @@ class Command(BaseCommand):
         os.environ["CELERY_SKIP_CHECKS"] = "1"
         # Celery warns root of pickles in messages: ours are JSON, and nothing else is accepted
         warnings.filterwarnings("ignore", category=SecurityWarning)
-        app.worker_main(
-            [
-                *(() if verbosity > 1 else ("--quiet",)),
-                *("worker", "--hostname", name, "--queues", pool, "--concurrency", str(processes), "--pool", "prefork"),
-                # gossip and mingle let workers talk about each other: ours talk to the database
-                *("--without-gossip", "--without-mingle", "--loglevel", "INFO" if verbosity > 1 else "WARNING"),
-            ]
-        )
+        with _own_temporary_folder():
+            app.worker_main(
+                [
+                    *(() if verbosity > 1 else ("--quiet",)),
+                    *("worker", "--hostname", name, "--queues", pool, "--concurrency", str(processes), "--pool", "prefork"),
+                    # gossip and mingle let workers talk about each other: ours talk to the database
+                    *("--without-gossip", "--without-mingle", "--loglevel", "INFO" if verbosity > 1 else "WARNING"),
+                ]
+            )
+
+
+@contextmanager
+def _own_temporary_folder() -> Iterator[None]:
+    """What this worker and its libraries write to temporary files lies in one folder, which the next worker removes if this one
+    is killed."""
+    inside = settings.STATE_DIR / "temporary"
+    inside.mkdir(exist_ok=True, mode=0o700)
+    folder = OwnedFolder(inside)
+    os.environ["TMPDIR"] = tempfile.tempdir = folder.name
+    try:
+        yield
+    finally:
+        folder.cleanup()
 
 
 def pool_name(text: str) -> str:

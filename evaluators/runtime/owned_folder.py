@@ -1,22 +1,24 @@
-"""An empty folder for a zygote to stand in, and the removal of those whose owners were killed.
+"""Temporary folders that are gone when their owner is, even if it was killed: the next owner removes what dead ones left.
 
-An owner holds a lock on its folder for as long as it lives, and folders are made and removed under a lock of the folder that
-they lie in: nobody takes one for abandoned that was made just now. Works between containers that share the folder."""
+An owner holds a lock on its folder for as long as it (or a child that it forked) lives, and folders are made and removed under
+a lock of the folder that they lie in: nobody takes one for abandoned that was made just now. Works between containers that
+share the folder."""
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-PREFIX = "empty-"
+PREFIX = "owned-"
 
 
-class EmptyFolder:
-    """`name` is its path, until `cleanup`."""
+class OwnedFolder:
+    """A new, empty folder below `inside`; `name` is its path, until `cleanup`."""
 
     def __init__(self, inside: Path) -> None:
         with _locked(inside):
@@ -27,8 +29,7 @@ class EmptyFolder:
 
     def cleanup(self) -> None:
         """Remove it. Doing it twice is the same as once."""
-        with contextlib.suppress(OSError):
-            Path(self.name).rmdir()
+        shutil.rmtree(self.name, ignore_errors=True)
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
@@ -40,7 +41,7 @@ def _remove_abandoned(inside: Path) -> None:
             descriptor = _open(folder)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                folder.rmdir()
+                shutil.rmtree(folder)
             finally:
                 os.close(descriptor)
 

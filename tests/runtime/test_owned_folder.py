@@ -7,13 +7,15 @@ import sys
 import threading
 from pathlib import Path
 
-from evaluators.runtime.empty_folder import EmptyFolder
+from evaluators.runtime.owned_folder import OwnedFolder
 
 OWNER = """
 import sys
 from pathlib import Path
-from evaluators.runtime.empty_folder import EmptyFolder
-print(EmptyFolder(Path(sys.argv[1])).name, flush=True)
+from evaluators.runtime.owned_folder import OwnedFolder
+folder = OwnedFolder(Path(sys.argv[1]))
+Path(folder.name, "file").touch()
+print(folder.name, flush=True)
 sys.stdin.read()
 """
 
@@ -26,7 +28,7 @@ def test_the_folder_of_a_killed_owner_is_removed_and_that_of_a_living_one_is_not
     living, dead = (Path(owner.stdout.readline().strip()) for owner in owners)
     owners[1].kill()
     owners[1].wait()
-    mine = EmptyFolder(tmp_path)
+    mine = OwnedFolder(tmp_path)
     assert set(tmp_path.iterdir()) == {living, Path(mine.name)}
     owners[0].communicate()
     mine.cleanup()
@@ -36,7 +38,7 @@ def test_the_folder_of_a_killed_owner_is_removed_and_that_of_a_living_one_is_not
 
 def test_owners_that_start_at_once_take_nothing_from_each_other(tmp_path):
     made = []
-    threads = [threading.Thread(target=lambda: made.append(EmptyFolder(tmp_path))) for _ in range(8)]
+    threads = [threading.Thread(target=lambda: made.append(OwnedFolder(tmp_path))) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
