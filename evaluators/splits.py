@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from evaluators.columns import Columns, Floats
 
 
 def public_part(ids: Sequence[str | int], *, secret: bytes, name: str, share: float) -> NDArray[np.bool_]:
@@ -30,6 +30,24 @@ def public_part(ids: Sequence[str | int], *, secret: bytes, name: str, share: fl
     key = hmac.digest(secret, b"public part\0" + name.encode(), "sha256")
     limit = share * 2.0**64
     return np.array([_hash(key, str(unit)) < limit for unit in ids], dtype=np.bool_)
+
+
+def public_rows(columns: Columns, *, secret: bytes, name: str, share: float) -> NDArray[np.bool_]:
+    """Which rows of a table are in the public part: bool [rows]. All rows of a unit are in the same part, and all units of a
+    cluster where the track has such groups (`statistics.CLUSTER`): what was drawn together cannot be held out from itself."""
+    groups = columns.index.get("cluster", columns.unit)
+    names, of_row = np.unique(groups, return_inverse=True)
+    return public_part(names.tolist(), secret=secret, name=name, share=share)[of_row.ravel()]
+
+
+def rows_of(columns: Columns, keep: NDArray[np.bool_]) -> Columns:
+    """The rows that a mask [rows] keeps. Units keep their numbers, so that tests pair them, and facts stay."""
+    return Columns(
+        unit=columns.unit[keep],
+        index={name: column[keep] for name, column in columns.index.items()},
+        values={name: column[keep] for name, column in columns.values.items()},
+        facts=columns.facts,
+    )
 
 
 def _hash(key: bytes, unit: str) -> int:

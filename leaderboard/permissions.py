@@ -54,6 +54,7 @@ class Action(StrEnum):
     ANSWER_FOR_SUBMISSION = "cancel a submission, evaluate it again, get its file"
     WITHDRAW_SUBMISSION = "withdraw a submission until its board closes"
     REMOVE_SUBMISSION = "withdraw a submission from a board at any time, with a reason"
+    SEE_HIDDEN_RESULTS = "see scores, and the part of a test, that a board hides until it closes"
     EVALUATE_FOR_FREE = "evaluate a submission again without quota, also after closing"
     SEE_TEAM = "see a team and its members"
     ACCEPT_INVITATION = "accept or decline an invitation to a team"
@@ -82,6 +83,7 @@ RULES: Mapping[Action, frozenset[Role]] = {
     Action.ANSWER_FOR_SUBMISSION: _ANSWERABLE,
     Action.WITHDRAW_SUBMISSION: _roles(Role.COMPETITOR),
     Action.REMOVE_SUBMISSION: _roles(Role.HOST, Role.ADMINISTRATOR),
+    Action.SEE_HIDDEN_RESULTS: _roles(Role.HOST, Role.ADMINISTRATOR),
     Action.EVALUATE_FOR_FREE: _roles(Role.HOST, Role.ADMINISTRATOR),
     Action.SEE_TEAM: _IN_TEAM | {Role.INVITED},
     Action.ACCEPT_INVITATION: _roles(Role.INVITED),
@@ -359,11 +361,13 @@ def evaluates_for_free(user: Viewer, board: Board) -> bool:
 
 @dataclass(frozen=True)
 class Reader:
-    """Somebody who sees one board, asked about its rows: `sees_all` for hosts and administrators."""
+    """Somebody who sees one board, asked about its rows: `sees_all` and `sees_hidden` for hosts and administrators, pages and
+    results apart."""
 
     person: int | None
     teams: frozenset[int]
     sees_all: bool
+    sees_hidden: bool
 
     def owns(self, user_id: int, team_id: int | None) -> bool:
         """As `owns`, without a query."""
@@ -380,8 +384,9 @@ def reader_of(user: Viewer, board: Board) -> Reader:
     """For many rows of one board: at most three queries."""
     someone = person(user)
     teams = frozenset(teams_of(user).order_by().values_list("pk", flat=True)) if someone else frozenset()
-    sees_all = allows(Action.SEE_PRIVATE_SUBMISSION, roles_on_board(user, board))
-    return Reader(someone.pk if someone else None, teams, sees_all)
+    roles = roles_on_board(user, board)
+    sees_all, sees_hidden = (allows(action, roles) for action in (Action.SEE_PRIVATE_SUBMISSION, Action.SEE_HIDDEN_RESULTS))
+    return Reader(someone.pk if someone else None, teams, sees_all, sees_hidden)
 
 
 # --- teams

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.http import HttpRequest
 
 from leaderboard.audit.admin import Audited, ReadOnly
+from leaderboard.boards.closing import shown_elsewhere
 from leaderboard.boards.models import Board, Participation, QuotaUse, ReferenceModel, TeamQuotaUse, Track
 from leaderboard.standings.waking import ask_for
 
@@ -22,12 +23,20 @@ class BoardAdmin(Audited):
     search_fields = ("title", "slug")
     prepopulated_fields = {"slug": ("title",)}
     autocomplete_fields = ("host", "cohosts", "members")
-    exclude = ("combination", "public_share", "shows", "ladder")
+    readonly_fields = ("revealed_at",)
+    fieldsets = (
+        (None, {"fields": ("title", "slug", "track", "about", "host", "cohosts", "members", "visibility")}),
+        ("Entry", {"fields": ("entry", "opens_at", "closes_at", "daily_quota", "total_quota", "max_concurrent", "pool")}),
+        ("Ranking", {"fields": ("ranking_metric", "combination", "counts", "eligible")}),
+        ("Hidden until it closes", {"fields": ("public_share", "ladder", "shows", "revealed_at")}),
+    )
 
     def save_model(self, request: HttpRequest, obj: Board, form: Any, change: bool) -> None:  # noqa: FBT001
-        """A new rule of ranking takes effect on what stands already."""
+        """A new rule of ranking takes effect on what stands already. A test that other boards show is hidden from nobody."""
         super().save_model(request, obj, form, change)
         ask_for(obj)
+        if told := shown_elsewhere(obj):
+            self.message_user(request, told, level=messages.WARNING)
 
 
 @admin.register(Track)

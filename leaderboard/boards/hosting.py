@@ -18,7 +18,8 @@ from leaderboard.standings.waking import ask_for
 
 RULES = (
     *("title", "about", "visibility", "entry", "opens_at", "closes_at"),
-    *("daily_quota", "total_quota", "max_concurrent", "ranking_metric", "counts", "eligible"),
+    *("daily_quota", "total_quota", "max_concurrent", "ranking_metric", "combination", "counts", "eligible"),
+    *("public_share", "ladder", "shows"),
 )
 """What a host may change. The track, the slug and the pool of workers stay as they were made."""
 THROUGH: Mapping[str, type[models.Model]] = {"members": Board.members.through, "cohosts": Board.cohosts.through}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -11,6 +13,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from evaluators import combining
 from leaderboard.accounts.models import Team
 
 SMALLEST_SHARE, LARGEST_SHARE = 0.05, 0.95
@@ -176,19 +179,86 @@ class Board(models.Model):
         return self.title
 
     def clean(self) -> None:
-        """Raises ValidationError where the track has no metric of that name that can order a board."""
-        if not self.ranking_metric or self.track_id is None:
+        """Raises ValidationError with what is wrong by field: the rule of ranking, and what is hidden until closing."""
+        if self.track_id is None:
             return
-        names = [metric["name"] for metric in self.track.spec["metrics"] if metric["direction"] != "none"]
-        if self.ranking_metric not in names:
-            told = f'this track has no metric "{self.ranking_metric}" that can order a board; it has {", ".join(names)}'
-            raise ValidationError({"ranking_metric": told})
+        errors = {**self._wrong_order(), **self._wrong_hiding(), **self._wrong_change()}
+        if errors:
+            raise ValidationError(errors)
+
+    @property
+    def recipe(self) -> combining.Combination | None:
+        """The combination that orders the board, while its track has the metrics for it."""
+        if not self.combination:
+            return None
+        try:
+            return combining.read(self.combination, self.track.spec["metrics"])
+        except ValueError:
+            return None
 
     @property
     def metric(self) -> dict[str, Any]:
         """The metric that orders the board: its host's choice while the track has it, else the track's primary one."""
+        if (recipe := self.recipe) is not None:
+            return recipe.metric.model_dump()
         chosen = (each for each in self.track.spec["metrics"] if each["name"] == self.ranking_metric)
         return next((each for each in chosen if each["direction"] != "none"), self.track.primary_metric)
+
+    @property
+    def metrics(self) -> list[dict[str, Any]]:
+        """The metrics of the track, after the combination of them where one orders the board."""
+        own = list(self.track.spec["metrics"])
+        return [self.metric, *own] if self.recipe else own
+
+    @property
+    def measure(self) -> str:
+        """What the board measures beyond the track's own scores, as a short text that changes with it; empty: nothing."""
+        recipe = self.recipe
+        if self.public_share is None and recipe is None:
+            return ""
+        what = json.dumps([self.public_share, recipe.formula if recipe else "", recipe.title if recipe else ""])
+        return hashlib.sha256(what.encode()).hexdigest()[:16]
+
+    def _wrong_order(self) -> dict[str, str]:
+        if self.combination and self.ranking_metric:
+            return {"combination": "a combination and a single metric cannot both order the board; leave one of them empty"}
+        if self.combination:
+            try:
+                combining.read(self.combination, self.track.spec["metrics"])
+            except ValueError as error:
+                return {"combination": str(error)}
+        names = [metric["name"] for metric in self.track.spec["metrics"] if metric["direction"] != "none"]
+        if self.ranking_metric and self.ranking_metric not in names:
+            told = f'this track has no metric "{self.ranking_metric}" that can order a board; it has {", ".join(names)}'
+            return {"ranking_metric": told}
+        return {}
+
+    def _wrong_hiding(self) -> dict[str, str]:
+        if (self.public_share is not None or self.shows != Board.Shows.ALL) and self.closes_at is None:
+            return {"closes_at": "a board that hides something until it closes needs a closing time"}
+        if self.ladder and self.public_share is None:
+            return {"ladder": "the Ladder belongs to a board with a public share: give one, or leave this off"}
+        bounded = self.metric["lower"] is not None and self.metric["upper"] is not None
+        if self.ladder and not (bounded and self.metric["estimator"] in ("proportion", "mean")):
+            return {"ladder": f"the Ladder needs a mean of bounded values over test examples: {self.metric['title']} is none"}
+        return {}
+
+    def _wrong_change(self) -> dict[str, str]:
+        """What cannot be taken back once people have seen it."""
+        before = Board.objects.filter(pk=self.pk).first() if self.pk else None
+        if before is None:
+            return {}
+        if before.revealed_at is not None and (before.public_share, before.closes_at) != (self.public_share, self.closes_at):
+            return {"closes_at": "this board has shown what it hid until it closed, and cannot hide it again; make another"}
+        if before.public_share != self.public_share and self._has_results_of_people():
+            return {
+                "public_share": "people have results here already, and have seen scores that another share would make private; "
+                "make another board"
+            }
+        return {}
+
+    def _has_results_of_people(self) -> bool:
+        return self.submissions.filter(user__is_system=False, evaluations__state="succeeded").exists()
 
 
 class Participation(models.Model):

@@ -6,6 +6,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from leaderboard.accounts.models import User
+from leaderboard.boards.closing import has_closed
 from leaderboard.boards.models import Board
 from leaderboard.permissions import Viewer, may_enter
 from leaderboard.refusals import BoardClosed, NotAllowed, Refusal
@@ -43,7 +44,7 @@ def _times(board: Board, now: datetime) -> Refusal | None:
     if board.opens_at is not None and now < board.opens_at:
         wait = (board.opens_at - now).total_seconds()
         return BoardClosed(f'"{board.title}" opens on {_spoken(board.opens_at)}', retry_after=wait)
-    if board.closes_at is not None and now >= board.closes_at:
+    if board.closes_at is not None and has_closed(board, now):
         return BoardClosed(f'"{board.title}" closed on {_spoken(board.closes_at)}')
     return None
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from django.db.models import F, Prefetch, Q, QuerySet
 
 from evaluators.claim_verdicts import Verdict as Words
+from leaderboard.boards.models import Board
 from leaderboard.claims.models import Claim, Paper, Verdict
 from leaderboard.evaluations.models import Evaluation
 from leaderboard.permissions import Viewer, visible_boards
 from leaderboard.refusals import NotFound
+from leaderboard.standings.sight import sight_of
 
 VERDICTS = [word.value for word in Words]
 
@@ -16,7 +18,15 @@ VERDICTS = [word.value for word in Words]
 def visible_claims(viewer: Viewer) -> QuerySet[Claim]:
     """The claims on boards that the viewer may see, with board, paper and newest verdict."""
     claims = Claim.objects.filter(available=True, board__in=visible_boards(viewer).order_by().values("pk"))
+    claims = claims.exclude(board__track__in=veiled_tracks(viewer))
     return claims.select_related("board__track", "paper", "verdict")
+
+
+def veiled_tracks(viewer: Viewer) -> list[str]:
+    """Tracks whose default board, on which verdicts rest, hides results from the viewer until it closes: a verdict would tell
+    of the whole test."""
+    homes = Board.objects.filter(revealed_at=None, slug=F("track_id")).exclude(public_share=None, shows=Board.Shows.ALL)
+    return [board.track_id for board in homes if not sight_of(board, viewer).insider]
 
 
 def claims(viewer: Viewer, *, board: str = "", family: str = "", paper: str = "", verdict: str = "") -> QuerySet[Claim]:

@@ -26,6 +26,7 @@ from django.utils import timezone
 from evaluators.claim_changes import challenged, replaced
 from evaluators.claim_language import SUBMISSION, Check, ClaimSyntaxError, Vocabulary, check_names, entrants_of, written
 from evaluators.claim_verdicts import Finding, worst
+from leaderboard.boards.closing import hides
 from leaderboard.boards.models import Board
 from leaderboard.claims.evidence import Bench, Comparison, Identity, identity_of
 from leaderboard.claims.judging import comparisons_of
@@ -84,6 +85,8 @@ class Docket:
 
 def judge_some(board: Board) -> int:
     """Judge the next few submissions that wait; how many are left. Raises JudgingError."""
+    if hides(board):
+        return 0  # an outcome would tell of the whole of a result; what waits is judged when it is shown
     docket = Docket.of(board)
     if not docket.comparisons:
         return 0
@@ -95,6 +98,8 @@ def judge_some(board: Board) -> int:
 
 def is_due(submission: Submission) -> bool:
     """Whether a submission's newest result will be judged, and is not yet."""
+    if hides(submission.board):
+        return False
     standings = submission.standings.filter(track_version=submission.board.track.version)
     newest = standings.values_list("pk", "evaluation").first()
     if newest is None or Trial.objects.filter(submission=submission, evaluation=newest[1]).exists():

@@ -23,6 +23,7 @@ from leaderboard.evaluations.heartbeat import Hold, Why
 from leaderboard.evaluations.key import content_of, evaluation_key
 from leaderboard.evaluations.models import Evaluation
 from leaderboard.refusals import DATABASE_AWAY, unavailability
+from leaderboard.standings import measuring
 from leaderboard.submissions import storage
 
 if TYPE_CHECKING:
@@ -73,7 +74,8 @@ def _outcome(hold: Hold, process: PoolProcess) -> Outcome:
     try:
         evaluation = Evaluation.objects.select_related("submission__board__track").get(pk=lease.evaluation_id)
         result = reuse.earlier_result(evaluation) or _compute(evaluation, hold, process)
-        return partial(lifecycle.succeed, lease, result, key=_measured_key(evaluation, result))
+        found = measuring.measured(evaluation.submission.board, result)
+        return partial(lifecycle.succeed, lease, result, key=_measured_key(evaluation, result), found=found)
     except EvaluationCancelled:
         return _dropped(hold)
     except EvaluationFailure as failure:

@@ -29,7 +29,8 @@ from leaderboard.evaluations.documents import plain_json, plain_text, tail
 from leaderboard.evaluations.key import content_of, evaluation_key, expected_device
 from leaderboard.evaluations.models import FINAL_STATES, Evaluation, State
 from leaderboard.refusals import Conflict, Gone
-from leaderboard.standings import ranking
+from leaderboard.standings import measuring, ranking
+from leaderboard.standings.measuring import Measured
 from leaderboard.submissions import storage
 from leaderboard.submissions.models import Submission
 
@@ -141,18 +142,20 @@ def look(lease: Lease) -> Orders:
     return Orders(keep=cancel is not None, cancel=bool(cancel))
 
 
-def succeed(lease: Lease, result: Result, *, key: str, now: Moment | None = None) -> bool:
+def succeed(lease: Lease, result: Result, *, key: str, found: Measured | None = None, now: Moment | None = None) -> bool:
     """Record a result: row, scores and standing in one transaction, all or nothing. False if the lease is lost or the
     evaluation is to be cancelled: then nothing has changed.
 
-    key: the evaluation key of what was measured. The columns are received before the transaction, which stays short, and kept
-    until it is over: nobody discards them in between.
+    key: the evaluation key of what was measured. found: what its board measures beyond its scores. The columns are received
+    before the transaction, which stays short, and kept until it is over: nobody discards them in between.
     """
-    with storage.staged(result.columns) as received, storage.kept(received):
-        return _succeed(lease, result, columns_sha256=received.sha256, key=key, now=now)
+    with measuring.kept(found), storage.staged(result.columns) as received, storage.kept(received):
+        return _succeed(lease, result, columns_sha256=received.sha256, key=key, found=found, now=now)
 
 
-def _succeed(lease: Lease, result: Result, *, columns_sha256: str, key: str, now: Moment | None) -> bool:
+def _succeed(
+    lease: Lease, result: Result, *, columns_sha256: str, key: str, found: Measured | None, now: Moment | None
+) -> bool:
     document = result.as_document()
     for shown_elsewhere in ("scores", "provenance", "log"):
         del document[shown_elsewhere]
@@ -171,8 +174,8 @@ def _succeed(lease: Lease, result: Result, *, columns_sha256: str, key: str, now
             return False
         evaluation = Evaluation.objects.select_related("submission__board__track").get(pk=lease.evaluation_id)
         # One placing at a time on a board. "No key": submissions may still be inserted that point to the board.
-        Board.objects.select_for_update(no_key=True).get(pk=evaluation.submission.board_id)
-        ranking.record_scores(evaluation, result.scores)
+        boards = Board.objects.select_related("track").select_for_update(no_key=True, of=("self",))
+        measuring.record(evaluation, result, found, board=boards.get(pk=evaluation.submission.board_id))
         ranking.place(evaluation)
     return True
 

@@ -87,7 +87,7 @@ def _all(since: datetime | None) -> Iterator[Finding]:
     succeeded = Evaluation.objects.filter(state=State.SUCCEEDED)
     if since is not None:
         succeeded = succeeded.filter(finished_at__gte=since)
-    scores = Score.objects.filter(evaluation=OuterRef("pk"))
+    scores = Score.every.filter(evaluation=OuterRef("pk"))
     yield from _named("without_scores", succeeded.filter(~Exists(scores)))
     standings = Standing.objects.filter(submission=OuterRef("submission"), track_version=OuterRef("track_version"))
     yield from _named("without_standing", succeeded.filter(~Exists(standings)))

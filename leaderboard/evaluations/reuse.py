@@ -7,6 +7,7 @@ from typing import Any
 
 from evaluators.runtime.jobs import CurvePoint, Result, ScoreValue
 from leaderboard.evaluations.models import Evaluation, State
+from leaderboard.standings import measuring
 from leaderboard.standings.models import Score
 from leaderboard.submissions import storage
 
@@ -38,8 +39,8 @@ def _result_of(evaluation: Evaluation, columns: bytes) -> Result:
         track=document["track"],
         track_version=evaluation.track_version,
         columns=columns,
-        scores=tuple(_score_value(score) for score in evaluation.scores.all()),
-        curve=tuple(CurvePoint(**point) for point in document["curve"]),
+        scores=tuple(_score_value(score) for score in measuring.own_scores(evaluation)),
+        curve=tuple(CurvePoint(**point) for point in measuring.whole_curve(evaluation)),
         facts=_numbers(document["facts"]),
         filled=document["filled"],
         stages=document["stages"],

@@ -1,6 +1,6 @@
-"""The scheduler: reaps expired leases, sends lost wake-ups again, has boards ranked, forgets silent workers. A loop over the
-database, not Celery beat: beat's tasks would wait in the very broker whose loss they repair, behind the work that is stuck.
-Every step is a compare-and-set, so several schedulers may run at once, and the loss of one costs nothing."""
+"""The scheduler: reaps expired leases, sends lost wake-ups again, has boards revealed and ranked, forgets silent workers. A
+loop over the database, not Celery beat: beat's tasks would wait in the very broker whose loss they repair, behind the work that
+is stuck. Every step is a compare-and-set, so several schedulers may run at once, and the loss of one costs nothing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from django.db.models.functions import Now
 from leaderboard.evaluations import clocks, dispatch, lifecycle, overdue
 from leaderboard.evaluations.models import Scheduler, Worker
 from leaderboard.refusals import DATABASE_AWAY
-from leaderboard.standings import waking
+from leaderboard.standings import revealing, waking
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ def turn(name: str, *, reaping: bool = True) -> bool:
     """Every step once; one that fails is logged, and keeps none of the others from being taken. False if the database was
     away: for the length of a lease after that nothing is reaped, so that workers who live can renew what they hold."""
     first = (lambda: _say_alive(name), clocks.mend)
-    steps = (*first, *([reap] if reaping else []), sweep, rank_boards, forget_silent)
+    steps = (*first, *([reap] if reaping else []), sweep, reveal_boards, rank_boards, forget_silent)
     went = [_attempt(step) for step in steps]
     return all(went)
 
@@ -62,6 +62,12 @@ def sweep() -> None:
     """Send lost wake-ups again."""
     if sent := dispatch.republish_waiting():
         logger.warning("%d wake-ups were sent again", sent)
+
+
+def reveal_boards() -> None:
+    """Show what boards have hidden until they closed."""
+    for slug in revealing.reveal_due():
+        logger.info("board %s has closed, and what it hid is shown now", slug)
 
 
 def rank_boards() -> None:

@@ -8,6 +8,7 @@ milliseconds. Evaluations never change, so an answer is cached and asking again 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import select
@@ -25,6 +26,9 @@ from leaderboard import permissions
 from leaderboard.evaluations.models import Evaluation, State
 from leaderboard.permissions import Viewer
 from leaderboard.refusals import FieldError, InvalidRequest, Refusal
+from leaderboard.standings.models import Part
+from leaderboard.standings.results import columns_of
+from leaderboard.standings.sight import check_sees, sight_of
 from leaderboard.submissions import storage
 from leaderboard.submissions.models import Submission
 
@@ -66,7 +70,8 @@ class Example:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two submissions by their newest results under one track version. `examples` is None for those who may not see columns."""
+    """Two submissions by their newest results under one track version, over one part of the test ("": all of it). `examples` is
+    None for those who may not see columns."""
 
     a: Submission
     b: Submission
@@ -74,6 +79,7 @@ class Comparison:
     differences: list[Difference]
     column: str
     examples: list[Example] | None
+    part: str = ""
 
     @property
     def track_version(self) -> str:
@@ -81,13 +87,15 @@ class Comparison:
         return self.evaluations[0].track_version
 
 
-def compare(a: Submission, b: Submission, *, viewer: Viewer) -> Comparison:
-    """Compare two submissions that the viewer may open. Raises InvalidRequest where they cannot be compared, Busy."""
+def compare(a: Submission, b: Submission, *, viewer: Viewer, part: str | None = None) -> Comparison:
+    """Compare two submissions that the viewer may open, on the part of their test that the viewer sees (see `standings.sight`).
+    Raises InvalidRequest where they cannot be compared, NotAllowed where their scores are hidden, Busy."""
     if a.pk == b.pk:
         raise _cannot("b", "a submission cannot be compared with itself")
     pair = _results(a, b)
-    document = _document(*pair)
-    directions = {metric["name"]: metric["direction"] for metric in a.board.track.spec["metrics"]}
+    parts = _parts(a, b, viewer, part=part)
+    document = _document(*pair, parts=parts)
+    directions = {metric["name"]: metric["direction"] for metric in a.board.metrics}
     may_see = permissions.may_read_details(viewer, a) and permissions.may_read_details(viewer, b)
     return Comparison(
         a=a,
@@ -98,7 +106,23 @@ def compare(a: Submission, b: Submission, *, viewer: Viewer) -> Comparison:
         ],
         column=document["column"],
         examples=[Example(**each) for each in document["examples"]] if may_see else None,
+        part=parts[0],
     )
+
+
+def _parts(a: Submission, b: Submission, viewer: Viewer, *, part: str | None) -> tuple[str, str]:
+    """The part of the test of each that is compared. On two boards the parts are different units, so only whole tests are
+    compared across them."""
+    if a.board_id != b.board_id and part not in (None, Part.WHOLE):
+        raise _cannot("b", "they stand on different boards, whose tests are not divided alike")
+    found = []
+    for side in (a, b):
+        divided = side.board.public_share is not None
+        asked = part if a.board_id == b.board_id else Part.WHOLE if divided else None
+        sight = sight_of(side.board, viewer, part=asked)
+        check_sees(side.board, sight, side)
+        found.append(sight.part)
+    return found[0], found[1]
 
 
 def _better(difference: dict[str, Any], direction: str) -> str:
@@ -124,23 +148,31 @@ def _results(a: Submission, b: Submission) -> tuple[Evaluation, Evaluation]:
 
 def _newest(submission: Submission) -> dict[str, Evaluation]:
     """The newest result for each track version."""
-    return {each.track_version: each for each in submission.evaluations.filter(state=State.SUCCEEDED).order_by("number")}
+    return {
+        each.track_version: each
+        for each in submission.evaluations.select_related("measurement").filter(state=State.SUCCEEDED).order_by("number")
+    }
 
 
 def _cannot(field: str, why: str) -> InvalidRequest:
     return InvalidRequest(f"these two cannot be compared: {why}", errors=(FieldError(field, "not_comparable", why),))
 
 
-def _document(a: Evaluation, b: Evaluation) -> dict[str, Any]:
-    key = f"comparison-{a.pk}-{b.pk}-{a.columns_sha256[:8]}{b.columns_sha256[:8]}{a.track_version[:8]}"
+def _document(a: Evaluation, b: Evaluation, *, parts: tuple[str, str]) -> dict[str, Any]:
+    files = [columns_of(each, part) for each, part in zip((a, b), parts, strict=True)]
+    board = a.submission.board
+    recipe = board.combination if board.recipe and board.pk == b.submission.board_id else None
+    question = {"track": board.track_id, "version": a.track_version, "combination": recipe}
+    told = json.dumps([question, a.pk, b.pk, files], sort_keys=True)
+    key = f"comparison-{hashlib.sha256(told.encode()).hexdigest()}"
     known = cache.get(key)
     if known is not None:
         return dict(known)
     try:
-        paths = {side: str(storage.path(each.columns_sha256)) for side, each in (("a", a), ("b", b))}
-    except OSError as error:
+        paths = {side: str(storage.path(name)) for side, name in zip("ab", files, strict=True)}
+    except (OSError, ValueError, LookupError) as error:
         raise _cannot("a", "the stored results of one of them cannot be read") from error
-    answer = _process.ask({"track": a.submission.board.track_id, "version": a.track_version, **paths})
+    answer = _process.ask({**question, **paths})
     if "error" in answer:
         raise _cannot("b", answer["error"])
     cache.set(key, answer, CACHE_SECONDS)
@@ -154,7 +186,7 @@ class _Process:
         self._turn = threading.Lock()
         self._running: subprocess.Popen[bytes] | None = None
 
-    def ask(self, question: dict[str, str]) -> dict[str, Any]:
+    def ask(self, question: dict[str, Any]) -> dict[str, Any]:
         """The answer. Raises Busy."""
         if not self._turn.acquire(timeout=SECONDS):
             raise Busy("too many comparisons are waiting; try again soon", retry_after=SECONDS)
@@ -163,7 +195,7 @@ class _Process:
         finally:
             self._turn.release()
 
-    def _ask(self, question: dict[str, str]) -> dict[str, Any]:
+    def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
         for _ in range(2):  # one that went away while idle is replaced
             running = self._started()
             answer = _exchange(running, json.dumps(question).encode() + b"\n")

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from evaluators import registry
+from evaluators import combining, registry
 from evaluators.columns import Columns, Floats
 from evaluators.track import Metric, Track
 from evaluators.versions import track_version
@@ -44,10 +44,16 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
         if track_version(kind) != request["version"]:
             return {"error": "the track has changed since they were measured, so their results cannot be read any more"}
         a, b = (Columns.from_bytes(Path(request[side]).read_bytes()) for side in ("a", "b"))
-        return compared(kind(secret=b"unused"), a, b)
+        return compared(_track(kind, request.get("combination")), a, b)
     except (OSError, LookupError, ValueError, ArithmeticError) as error:
         print(f"comparison failed: {error!r}", file=sys.stderr)  # noqa: T201  the log of the web process
         return {"error": "their stored results do not fit each other"}
+
+
+def _track(kind: type[Track], combination: Any) -> Track:
+    """The track, with the combination of its metrics that orders the board of the two, if one does."""
+    recipe = combining.read(combination, [metric.model_dump() for metric in kind.spec.metrics]) if combination else None
+    return combining.combined(kind(secret=b"unused"), recipe)
 
 
 def compared(track: Track, a: Columns, b: Columns) -> dict[str, Any]:

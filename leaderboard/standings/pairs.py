@@ -17,6 +17,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from evaluators import registry
+from evaluators.combining import Combination, combined
 from evaluators.ordering import Compare, Direction, Entry, Integers, Paired, differences_of, ranks_from_tests, stretched
 from evaluators.versions import track_version
 from leaderboard.evaluations.models import Evaluation
@@ -35,22 +36,30 @@ TRY_AGAIN = (timedelta(minutes=1), timedelta(minutes=10), timedelta(hours=1), ti
 """When a test is tried again whose files could not be read: the store may be away, or heal. After these it is left alone."""
 
 
-def stored_tests(evaluations: Sequence[int], *, metric: str) -> dict[Pair, Paired]:
+def stored_tests(evaluations: Sequence[int], *, metric: str, part: str = "") -> dict[Pair, Paired]:
     """The tests that are known among these evaluations, by (smaller id, larger id): the difference smaller - larger."""
-    rows = PairedTest.objects.filter(first__in=evaluations, second__in=evaluations, metric=metric)
+    rows = PairedTest.objects.filter(first__in=evaluations, second__in=evaluations, metric=metric, part=part)
     return {(first, second): Paired(*found) for first, second, *found in rows.values_list("first", "second", "difference", "p")}
 
 
 def complete_tests(
-    evaluations: Sequence[int], *, track: str, version: str, metric: str, keep: Callable[[], None]
+    evaluations: Sequence[int],
+    *,
+    track: str,
+    version: str,
+    metric: str,
+    keep: Callable[[], None],
+    part: str = "",
+    recipe: Combination | None = None,
 ) -> dict[Pair, Paired] | None:
     """Every pair of these evaluations, after computing and keeping the missing ones. None where the installed track is not the
     version that they were measured with, so that its code cannot read their columns.
 
+    part: of the test, whose columns are compared. recipe: what `metric` is where it is no metric of the track.
     keep: called between pairs; whoever has lost the right to go on raises there.
     """
-    known = stored_tests(evaluations, metric=metric)
-    failures = _due(evaluations, metric=metric)
+    known = stored_tests(evaluations, metric=metric, part=part)
+    failures = _due(evaluations, metric=metric, part=part)
     known = {pair: test for pair, test in known.items() if pair not in failures}
     missing = [pair for pair in combinations(sorted(evaluations), 2) if pair not in known]
     if not missing:
@@ -58,10 +67,11 @@ def complete_tests(
     reader = track_reader(track, version=version)
     if reader is None:
         return None
-    columns = _columns_of({evaluation for pair in missing for evaluation in pair})
+    columns = _columns_of({evaluation for pair in missing for evaluation in pair}, part=part)
     for pair in missing:
         keep()
-        test = _test(reader, pair, columns, metric=metric)
+        test = _test(combined(reader, recipe), pair, columns, metric=metric)
+        test.part = part
         if not columns.keys() >= set(pair):
             _put_off(test, failures=failures.get(pair, 0) + 1)
         _keep(test)
@@ -69,15 +79,16 @@ def complete_tests(
     return known
 
 
-def next_try(evaluations: Sequence[int], *, metric: str) -> datetime | None:
+def next_try(evaluations: Sequence[int], *, metric: str, part: str = "") -> datetime | None:
     """When the first of these tests that could not be made is tried again."""
-    rows = PairedTest.objects.filter(first__in=evaluations, second__in=evaluations, metric=metric)
+    rows = PairedTest.objects.filter(first__in=evaluations, second__in=evaluations, metric=metric, part=part)
     return rows.aggregate(first=Min("again_at"))["first"]
 
 
-def _due(evaluations: Sequence[int], *, metric: str) -> dict[Pair, int]:
+def _due(evaluations: Sequence[int], *, metric: str, part: str) -> dict[Pair, int]:
     """The tests that are to be tried again by now, and how often they have failed."""
-    rows = PairedTest.objects.filter(first__in=evaluations, second__in=evaluations, metric=metric, again_at__lte=Now())
+    tests = PairedTest.objects.filter(first__in=evaluations, second__in=evaluations, metric=metric, part=part)
+    rows = tests.filter(again_at__lte=Now())
     return {(first, second): failures for first, second, failures in rows.values_list("first", "second", "failures")}
 
 
@@ -147,15 +158,19 @@ def track_reader(slug: str, *, version: str) -> Track | None:
     return found(secret=settings.TRACK_SECRET.encode())
 
 
-def _columns_of(evaluations: set[int]) -> dict[int, Columns | None]:
+COLUMNS = {"": "columns_sha256", "public": "measurement__public_sha256", "private": "measurement__private_sha256"}
+"""Where the columns of each part of a test are named."""
+
+
+def _columns_of(evaluations: set[int], *, part: str) -> dict[int, Columns | None]:
     """Those whose files can be read just now: the others are logged, and cost their pairs only. None: it never will be,
     since it is no columns."""
     from evaluators.columns import Columns  # noqa: PLC0415  workers only
 
     found: dict[int, Columns | None] = {}
-    for key, sha256 in Evaluation.objects.filter(pk__in=evaluations).values_list("pk", "columns_sha256"):
+    for key, sha256 in Evaluation.objects.filter(pk__in=evaluations).values_list("pk", COLUMNS[part]):
         try:
-            found[key] = Columns.from_bytes(storage.read(sha256))
+            found[key] = Columns.from_bytes(storage.read(sha256 or ""))
         except OSError as error:
             logger.warning("the columns of evaluation %s cannot be read now: %s", key, error)
         except (LookupError, ValueError) as error:

@@ -8,17 +8,23 @@ from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 from evaluators.ordering import HEAD, Direction
+from leaderboard.boards.closing import hides, part_in_force
 from leaderboard.boards.models import Board
 from leaderboard.submissions.models import Submission
 
 
 @dataclass(frozen=True)
 class Policy:
-    """The rule of one board. `metric` is a metric of the track's spec."""
+    """The rule of one board. `metric` is a metric of the track's spec, or a combination of them. `part`: of which part of the
+    test the scores are that rank. `measure`: what results must have been measured under (`Board.measure`). `ladder`: only what
+    the Ladder has announced is ranked."""
 
     metric: Mapping[str, Any]
     counts: Literal["submission", "competitor"] = "submission"
     eligible: Literal["all", "complete", "public"] = "all"
+    part: Literal["", "public", "private"] = ""
+    measure: str = ""
+    ladder: bool = False
 
     @property
     def direction(self) -> Direction:
@@ -33,7 +39,8 @@ class Policy:
     @property
     def text(self) -> str:
         """What standings that were made under this policy are marked with."""
-        return f"{self.metric['name']} {self.direction} {self.counts} {self.eligible}"
+        words = [self.metric["name"], self.direction, self.counts, self.eligible, self.part, self.measure]
+        return " ".join(word for word in [*words, "ladder" if self.ladder else ""] if word)
 
     @property
     def tests_head(self) -> bool:
@@ -86,4 +93,7 @@ def policy_of(board: Board) -> Policy:
         metric=board.metric,
         counts=cast("Literal['submission', 'competitor']", board.counts),
         eligible=cast("Literal['all', 'complete', 'public']", board.eligible),
+        part=cast("Literal['', 'public', 'private']", part_in_force(board)),
+        measure=board.measure,
+        ladder=board.ladder and hides(board),
     )

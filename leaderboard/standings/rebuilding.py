@@ -7,9 +7,9 @@ from collections.abc import Callable
 from django.db import transaction
 
 from leaderboard.boards.models import Board
-from leaderboard.standings.models import Score, Standing
+from leaderboard.standings.models import Standing
 from leaderboard.standings.policies import Policy
-from leaderboard.standings.ranking import show
+from leaderboard.standings.ranking import Basis, bases_of, show
 
 CHUNK = 200
 SHOWN = ("value", "ci_low", "ci_high", "reason", "merit", "floor", "ceiling")
@@ -29,17 +29,17 @@ def rebuild(board: Board, *, track_version: str, policy: Policy, keep: Callable[
             _rebuild(keys[start : start + CHUNK], policy)
 
 
+def refresh(evaluation: int, policy: Policy) -> None:
+    """Show the standing of one evaluation anew, if there is one. Part of the caller's transaction."""
+    _rebuild(list(Standing.objects.filter(evaluation=evaluation).values_list("id", flat=True)), policy)
+
+
 def _rebuild(keys: list[int], policy: Policy) -> None:
     # Locked, so that a result that lands meanwhile is not undone.
     standings = Standing.objects.filter(pk__in=keys).select_for_update(of=("self",))
     found = list(standings.select_related("evaluation", "submission"))
-    scores = {
-        score.evaluation_id: score
-        for score in Score.objects.filter(
-            metric=policy.metric["name"], slice="", evaluation__in=[standing.evaluation_id for standing in found]
-        )
-    }
+    bases = bases_of([standing.evaluation_id for standing in found], policy)
     for standing in found:
         standing.evaluation.submission = standing.submission
-        show(standing, standing.evaluation, scores.get(standing.evaluation_id), policy)
+        show(standing, standing.evaluation, bases.get(standing.evaluation_id, Basis()), policy)
     Standing.objects.bulk_update(found, SHOWN)

@@ -30,9 +30,12 @@ class Relation(NamedTuple):
     tested: np.ndarray
 
 
-def relation_of(measured: Sequence[Measured], *, metric: str, direction: Direction, use_tests: bool = True) -> Relation:
-    """The table of signs of n evaluations of one track version. use_tests: False where tests were not made, on a slice."""
-    tests = stored_tests([one.evaluation for one in measured], metric=metric) if use_tests else {}
+def relation_of(
+    measured: Sequence[Measured], *, metric: str, direction: Direction, part: str = "", use_tests: bool = True
+) -> Relation:
+    """The table of signs of n evaluations of one track version. part: of the test, that the values are of. use_tests: False
+    where tests were not made, on a slice."""
+    tests = stored_tests([one.evaluation for one in measured], metric=metric, part=part) if use_tests else {}
     values, lows, highs = (_column([one[place] for one in measured]) for place in (1, 2, 3))
     if not tests:
         return Relation(signs(values, lows, highs, direction=direction), np.zeros((len(measured), len(measured)), dtype=bool))

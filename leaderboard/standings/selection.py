@@ -20,6 +20,9 @@ from leaderboard.standings.models import Score, Standing
 from leaderboard.standings.pairs import comparing, contestant, stored_tests
 from leaderboard.standings.places import Contender, Placed, head_of, places_of, superseded, whose
 from leaderboard.standings.policies import Policy, policy_of
+from leaderboard.standings.ranking import LADDER_KEEPS
+from leaderboard.standings.results import announcements
+from leaderboard.standings.sight import Level, Sight
 from leaderboard.submissions.models import Submission
 
 BEST_PER = ("submission", "competitor")
@@ -41,6 +44,7 @@ class Selection:
     best_per: str | None = None
     version: str | None = None
     slice: str | None = None
+    part: str | None = None
 
 
 @dataclass(frozen=True)
@@ -72,11 +76,14 @@ Row = tuple[Candidate, Placed]
 SCORES_AT_ONCE = 5_000
 
 
-def read_selection(board: Board, selection: Selection, *, offset: int, limit: int | None) -> list[Row]:
-    """The candidates with their places, best first. Raises InvalidRequest, which names the wrong parameter."""
-    policy = _policy(board, selection)
+def read_selection(board: Board, selection: Selection, sight: Sight, *, offset: int, limit: int | None) -> list[Row]:
+    """The candidates with their places, best first, as far as `sight` goes. Raises InvalidRequest, which names the wrong
+    parameter."""
+    policy = _policy(board, selection, sight)
     end = None if limit is None else offset + limit
-    if _as_settled(board, selection, policy):
+    if sight.whose == Board.Shows.NOTHING:
+        return []
+    if _as_settled(board, selection, policy) and sight.whose == Board.Shows.ALL:
         rows = _standings(board, selection).filter(superseded=False).order_by(*IN_ORDER)[offset:end]
         if limit is not None:  # keys first: what is skipped is read from the index alone, without its submissions
             return read_rows(list(rows.values_list("pk", flat=True)), first=offset + 1)
@@ -85,8 +92,9 @@ def read_selection(board: Board, selection: Selection, *, offset: int, limit: in
         candidates = [candidate for candidate, _ in _stored(_standings(board, selection).order_by(), first=1)]
     else:
         candidates = _candidates_as_of(board, selection)
-    if selection.as_of is not None or selection.slice or policy.metric["name"] != board.metric["name"]:
-        candidates = _valued(candidates, board, policy, part=selection.slice or "")
+    candidates = [one for one in candidates if level_of(one, sight) is not Level.NOTHING]
+    if _needs_values(board, selection, policy):
+        candidates = _valued(candidates, board, policy, sight, of_slice=selection.slice or "")
     return _ranked(candidates, selection, policy)[offset:end]
 
 
@@ -95,24 +103,40 @@ def read_rows(standings: Sequence[int], *, first: int) -> list[Row]:
     return _stored(Standing.objects.filter(pk__in=standings).order_by(*IN_ORDER), first=first)
 
 
-def _policy(board: Board, selection: Selection) -> Policy:
+def level_of(one: Candidate, sight: Sight) -> Level:
+    """How much is seen of the result of a candidate."""
+    return sight.level(user_id=one.user_id, team_id=one.team_id, origin=one.origin)
+
+
+def _needs_values(board: Board, selection: Selection, policy: Policy) -> bool:
+    """Whether standings do not hold the values that are asked for. Those of an older version of a divided test may have been
+    made before it was divided."""
+    other = policy.metric["name"] != board.metric["name"] or policy.part != policy_of(board).part
+    older = board.public_share is not None and selection.version not in (None, board.track.version)
+    return other or older or selection.as_of is not None or bool(selection.slice)
+
+
+def _policy(board: Board, selection: Selection, sight: Sight) -> Policy:
     """The board's rule with what was asked for instead."""
     check_choice("kind", selection.kind, [*Submission.Kind.values, None])
     check_choice("best_per", selection.best_per, [*BEST_PER, None])
     check_choice("slice", selection.slice, [*(each["slug"] for each in board.track.spec["slices"]), None])
     policy = policy_of(board)
+    if sight.part != policy.part:
+        policy = replace(policy, part=cast("Any", sight.part), ladder=False)
     if selection.best_per is not None:
         policy = replace(policy, counts=cast("Any", selection.best_per))
     if selection.order is None:
         return policy
-    metrics = {metric["name"]: metric for metric in board.track.spec["metrics"] if metric["direction"] != "none"}
+    metrics = {metric["name"]: metric for metric in board.metrics if metric["direction"] != "none"}
     check_choice("order", selection.order, list(metrics))
     return replace(policy, metric=metrics[selection.order])
 
 
 def _as_settled(board: Board, selection: Selection, policy: Policy) -> bool:
     """Whether the ranks that are stored are those that are asked for."""
-    return policy == policy_of(board) and selection.as_of is None and selection.kind is None and selection.slice is None
+    plain = selection.as_of is None and selection.kind is None and selection.slice is None
+    return plain and policy == policy_of(board) and not _needs_values(board, selection, policy)
 
 
 def check_choice(name: str, value: str | None, choices: Iterable[str | None]) -> None:
@@ -153,33 +177,43 @@ def _candidates_as_of(board: Board, selection: Selection) -> list[Candidate]:
     return list(newest.values())
 
 
-def _valued(candidates: list[Candidate], board: Board, policy: Policy, *, part: str) -> list[Candidate]:
-    """The candidates with their values of the policy's metric, on a slice where `part` names one."""
+def _valued(candidates: list[Candidate], board: Board, policy: Policy, sight: Sight, *, of_slice: str) -> list[Candidate]:
+    """The candidates with their values of the policy's metric, on a slice where `of_slice` names one."""
     metric = policy.metric["name"]
     versions = {candidate.track_version for candidate in candidates}
-    scores = Score.objects.filter(
-        metric=metric, slice=part, evaluation__submission__board=board, evaluation__track_version__in=versions
+    scores = Score.every.filter(
+        metric=metric,
+        slice=of_slice,
+        part=policy.part,
+        evaluation__submission__board=board,
+        evaluation__track_version__in=versions,
     )
     found: dict[int, list[Any]] = {
         key: values for key, *values in scores.values_list("evaluation_id", "value", "ci_low", "ci_high", "reason")
     }
-    filled = filled_slices([one.evaluation_id for one in candidates]) if part or policy.eligible == "complete" else {}
-    missing: list[Any] = [None, None, None, f"it has no score for {metric}" + (f" on {part}" if part else "")]
+    filled = filled_slices([one.evaluation_id for one in candidates]) if of_slice or policy.eligible == "complete" else {}
+    missing: list[Any] = [None, None, None, f"it has no score for {metric}" + (f" on {of_slice}" if of_slice else "")]
+
+    named = sight.ladder and not of_slice and metric == board.metric["name"]
+    announced = announcements([one.evaluation_id for one in candidates]) if named else {}
 
     def valued(candidate: Candidate) -> Candidate:
         value, low, high, reason = found.get(candidate.evaluation_id, missing)
+        if level_of(candidate, sight) is Level.ANNOUNCED:
+            value, low, high = announced.get(candidate.evaluation_id), None, None
+            reason = reason if value is not None else LADDER_KEEPS
         stands_in = filled.get(candidate.evaluation_id) or {}
-        reason = reason or _objection(candidate, policy, stands_in, part=part)
+        reason = reason or _objection(candidate, policy, stands_in, of_slice=of_slice)
         return replace(candidate, value=value, ci_low=low, ci_high=high, reason=reason)
 
     return [valued(candidate) for candidate in candidates]
 
 
-def _objection(candidate: Candidate, policy: Policy, filled: Mapping[str, str], *, part: str) -> str:
+def _objection(candidate: Candidate, policy: Policy, filled: Mapping[str, str], *, of_slice: str) -> str:
     """On the board of a slice, what has not entered it is not ranked: the score there is a baseline's."""
-    if part in filled:
-        return f"it does not enter this slice; {filled[part]} stands in for it"
-    return policy.objection(origin=candidate.origin, visibility=candidate.visibility, filled={} if part else filled)
+    if of_slice in filled:
+        return f"it does not enter this slice; {filled[of_slice]} stands in for it"
+    return policy.objection(origin=candidate.origin, visibility=candidate.visibility, filled={} if of_slice else filled)
 
 
 def filled_slices(evaluations: Sequence[int]) -> dict[int, dict[str, str] | None]:
@@ -207,8 +241,10 @@ def _kept_tests(entries: list[Entry], by_id: Mapping[UUID, Candidate], policy: P
     """The paired tests of this selection's head, if workers have made all of them; else intervals decide everywhere, for a
     mixture would rank two pairs by two rules."""
     head = head_of(entries, policy) if policy.tests_head else []
+    if len(head) < 2:
+        return None
     evaluation_of = {entry.key: by_id[entry.key].evaluation_id for entry in head}
-    tests = stored_tests(list(evaluation_of.values()), metric=policy.metric["name"]) if len(head) > 1 else {}
+    tests = stored_tests(list(evaluation_of.values()), metric=policy.metric["name"], part=policy.part)
     if len(tests) < len(head) * (len(head) - 1) // 2:
         return None
     return comparing(tests, {entry.key: contestant(entry, evaluation=evaluation_of[entry.key]) for entry in head})

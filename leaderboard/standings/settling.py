@@ -26,7 +26,7 @@ from django.db.models.functions import Now
 
 from evaluators.ordering import HEAD, ranks_in_order
 from leaderboard.boards.models import Board
-from leaderboard.standings import pairs, rebuilding
+from leaderboard.standings import announcing, measuring, pairs, rebuilding
 from leaderboard.standings.models import TO_SETTLE, Settlement
 from leaderboard.standings.policies import Policy, policy_of
 from leaderboard.standings.rows import Change, Places, Rows, changes, read_rows
@@ -106,6 +106,8 @@ def _end(turn: Round, *, settled: bool, rest_seconds: float) -> None:
 
 def _settle(turn: Round, board: Board) -> int:
     version, policy = turn.settlement.track_version, policy_of(board)
+    measuring.catch_up(board, track_version=version, policy=policy, keep=turn.renew)
+    announcing.announce(board, track_version=version, policy=policy, keep=turn.renew)
     if turn.settlement.policy != policy.text:
         rebuilding.rebuild(board, track_version=version, policy=policy, keep=turn.renew)
         Settlement.objects.filter(pk=turn.settlement.pk, token=turn.token).update(policy=policy.text)
@@ -123,9 +125,9 @@ def _places(turn: Round, board: Board, rows: Rows, policy: Policy) -> Places:
     tested = None
     if len(head) > 1:
         evaluations, metric = rows.evaluation[head].tolist(), policy.metric["name"]
-        which = {"track": board.track_id, "version": turn.settlement.track_version, "metric": metric}
-        tests = pairs.complete_tests(evaluations, **which, keep=turn.keep)
-        turn.retest_at = pairs.next_try(evaluations, metric=metric)
+        which = {"track": board.track_id, "version": turn.settlement.track_version, "metric": metric, "part": policy.part}
+        tests = pairs.complete_tests(evaluations, **which, recipe=board.recipe, keep=turn.keep)
+        turn.retest_at = pairs.next_try(evaluations, metric=metric, part=policy.part)
         tested = None if tests is None else pairs.tested_ranks(tests, rows.contestants(head), direction=policy.direction)
     return Places.of(rows, counted, ranks_in_order(rows.floor[counted], rows.ceiling[counted], tested=tested), tested=tested)
 

@@ -31,9 +31,11 @@ from leaderboard.standings.selection import (
     Selection,
     check_choice,
     filled_slices,
+    level_of,
     read_rows,
     read_selection,
 )
+from leaderboard.standings.sight import Level, Sight, sight_of
 from leaderboard.standings.tradeoff_words import because_of, rule_of
 from leaderboard.submissions.models import Submission
 
@@ -114,7 +116,7 @@ class Tradeoff:
 
 def axes_of(board: Board) -> list[dict[str, Any]]:
     """The metrics that can be an axis: those with a direction."""
-    return [metric for metric in board.track.spec["metrics"] if metric["direction"] != "none"]
+    return [metric for metric in board.metrics if metric["direction"] != "none"]
 
 
 def default_axes(board: Board) -> tuple[str, str]:
@@ -139,17 +141,20 @@ def tradeoff_of(
     """The trade-off between two metrics, over everything or one slice, under the track's version of today.
 
     Of a long board the best MOST rows in its order are looked at, and MOST_REFERENCES of the server's own. Everybody who sees
-    the board sees names and values of private submissions, but only those who answer for one get its id. Raises
-    InvalidRequest.
+    the board sees names and values of private submissions, but only those who answer for one get its id. What a board hides
+    until it closes is left out: see `standings.sight`. Raises InvalidRequest.
     """
     metrics = _chosen(board, x, y)
     check_choice("slice", slice, [*(each["slug"] for each in board.track.spec["slices"]), None])
     part = slice or ""
-    rows, bounded = _rows(board)
-    cells = _cells([candidate for candidate, _ in rows], metrics, part=part)
+    sight = sight_of(board, viewer)
+    rows, bounded = _rows(board, sight)
+    cells = _cells([candidate for candidate, _ in rows], metrics, sight, part=part)
     reasons = [_why_left_out(row, cells[row[0].evaluation_id], metrics) for row in rows]
     shown = [row for row, reason in zip(rows, reasons, strict=True) if not reason]
-    compared = _compare(shown, [_coordinates(cells[candidate.evaluation_id]) for candidate, _ in shown], metrics, part=part)
+    compared = _compare(
+        shown, [_coordinates(cells[candidate.evaluation_id]) for candidate, _ in shown], metrics, sight, part=part
+    )
     reader = reader_of(viewer, board)
     points = [compared.point(place, reader) for place in range(len(shown))]
     sign = -1.0 if compared.x.direction == "max" else 1.0
@@ -183,10 +188,10 @@ def _chosen(board: Board, x: str | None, y: str | None) -> Metrics:
     return known[x], known[y]
 
 
-def _rows(board: Board) -> tuple[list[Row], bool]:
+def _rows(board: Board, sight: Sight) -> tuple[list[Row], bool]:
     """The best rows as they are stored, and whether there are more; then the references among those."""
-    rows = read_selection(board, Selection(), offset=0, limit=MOST + 1)
-    if len(rows) <= MOST:
+    rows = read_selection(board, Selection(), sight, offset=0, limit=MOST + 1)
+    if len(rows) <= MOST or sight.whose != Board.Shows.ALL:
         return rows, False
     rows = rows[:MOST]
     # Two looks into an index each; a join from the long table would read all of it.
@@ -197,12 +202,13 @@ def _rows(board: Board) -> tuple[list[Row], bool]:
     return rows + read_rows(list(further[:MOST_REFERENCES]), first=MOST + 1), True
 
 
-def _cells(candidates: Sequence[Candidate], metrics: Metrics, *, part: str) -> dict[int, Pair]:
+def _cells(candidates: Sequence[Candidate], metrics: Metrics, sight: Sight, *, part: str) -> dict[int, Pair]:
     """The two scores by evaluation. Facts are those of the evaluation as a whole, on a slice too; what has not entered the
     slice has no score there, for that would be a baseline's."""
     evaluations = [candidate.evaluation_id for candidate in candidates]
-    over_all = scores_of(evaluations, part="")
-    over_part = scores_of(evaluations, part=part) if part else over_all
+    seen = [candidate.evaluation_id for candidate in candidates if level_of(candidate, sight) is Level.EVERYTHING]
+    over_all = scores_of(seen, part=sight.part)
+    over_part = scores_of(seen, of_slice=part, part=sight.part) if part else over_all
     filled = filled_slices(evaluations) if part else {}
 
     def cell(evaluation: int, metric: Mapping[str, Any]) -> Cell | None:
@@ -270,11 +276,11 @@ class _Compared:
 
 
 def _compare(
-    rows: Sequence[Row], coordinates: Sequence[tuple[Coordinate, Coordinate]], metrics: Metrics, *, part: str
+    rows: Sequence[Row], coordinates: Sequence[tuple[Coordinate, Coordinate]], metrics: Metrics, sight: Sight, *, part: str
 ) -> _Compared:
     values = np.array([[x.value, y.value] for x, y in coordinates], dtype=np.float64).reshape(-1, 2)
     first, second = (
-        _relation(rows, [pair[place] for pair in coordinates], metric, part=part) for place, metric in enumerate(metrics)
+        _relation(rows, [pair[place] for pair in coordinates], metric, sight, part=part) for place, metric in enumerate(metrics)
     )
     directions = [metric["direction"] for metric in metrics]
     table = [first.signs, second.signs]
@@ -304,13 +310,15 @@ def _axis(metric: Mapping[str, Any], values: np.ndarray) -> Axis:
     )
 
 
-def _relation(rows: Sequence[Row], column: Sequence[Coordinate], metric: Mapping[str, Any], *, part: str) -> Relation:
+def _relation(
+    rows: Sequence[Row], column: Sequence[Coordinate], metric: Mapping[str, Any], sight: Sight, *, part: str
+) -> Relation:
     measured = [
         Measured(candidate.evaluation_id, at.value, at.ci_low, at.ci_high)
         for (candidate, _), at in zip(rows, column, strict=True)
     ]
     use_tests = not part and metric["estimator"] != "fact"
-    return relation_of(measured, metric=metric["name"], direction=metric["direction"], use_tests=use_tests)
+    return relation_of(measured, metric=metric["name"], direction=metric["direction"], part=sight.part, use_tests=use_tests)
 
 
 def _covered(compared: _Compared) -> Covered | None:

@@ -50,7 +50,7 @@ def settle_one(settlement_id: int) -> int | None:
 
 
 def ask_for(board: Board) -> None:
-    """Rank a board again although no result came: its host has changed the rule."""
+    """Rank a board again although no result came: its rule has changed, by its host or because it was revealed."""
     rows = Settlement.objects.filter(board=board, track_version=board.track.version)
     rows.exclude(policy=policy_of(board).text).update(wanted=F("wanted") + 1)
 
@@ -64,6 +64,12 @@ def results_ahead(board: Board) -> int:
     """How many results came since the board was last settled: their rows have the rank that their neighbors gave them."""
     rows = Settlement.objects.filter(board=board, track_version=board.track.version)
     return next((wanted - settled for wanted, settled in rows.values_list("wanted", "settled")), 0)
+
+
+def is_being_ranked(board: Board) -> bool:
+    """Whether the standings are still those of an earlier rule, or of an earlier part of the test."""
+    rows = Settlement.objects.filter(board=board, track_version=board.track.version, settled__lt=F("wanted"))
+    return rows.exclude(policy=policy_of(board).text).exists()
 
 
 def wake_overdue(*, limit: int = 100) -> int:

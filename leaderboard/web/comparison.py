@@ -34,7 +34,7 @@ class DifferenceLine:
 def lines_of(comparison: Comparison) -> list[DifferenceLine]:
     """The differences in the order of the track's metrics; slices after everything."""
     spec = comparison.a.board.track.spec
-    metrics = {metric["name"]: metric for metric in spec["metrics"]}
+    metrics = {metric["name"]: metric for metric in comparison.a.board.metrics}
     parts = {part["slug"]: part["title"] for part in spec["slices"]}
     return [
         _line(each, metrics[each.metric], comparison, part=parts.get(each.slice, each.slice))

@@ -12,9 +12,11 @@ from typing import Any
 
 from django.db.models import Count, F, OuterRef, Q, Subquery
 
+from leaderboard.boards.closing import has_closed, hides
 from leaderboard.boards.models import Board
 from leaderboard.permissions import Viewer, visible_boards
 from leaderboard.standings.models import Standing
+from leaderboard.standings.sight import sight_of
 from leaderboard.web.numbers import ARROWS, SPOKEN, one_number
 
 SHOWN_LEADERS = 2
@@ -48,7 +50,7 @@ class Card:
 def boards_by_family(viewer: Viewer, *, now: datetime) -> list[tuple[str, list[Card]]]:
     """All boards that the viewer may see, by the family of their track."""
     boards = list(visible_boards(viewer).order_by("track__family", "title"))
-    heads = _heads(boards)
+    heads = _heads(boards, told=[board for board in boards if not hides(board) or sight_of(board, viewer).sees_ranks])
     cards = [_card(board, head=heads[board.pk], now=now) for board in boards]
     return [(family, list(group)) for family, group in groupby(cards, key=lambda card: card.board.track.family)]
 
@@ -57,18 +59,18 @@ def state_of(board: Board, now: datetime) -> str:
     """Whether the board takes submissions at `now`, as one word."""
     if board.opens_at is not None and now < board.opens_at:
         return "opens"
-    closed = (board.closes_at is not None and now >= board.closes_at) or not board.track.available
-    return "closed" if closed else "open"
+    return "closed" if has_closed(board, now) or not board.track.available else "open"
 
 
-def _heads(boards: Sequence[Board]) -> dict[int, Head]:
+def _heads(boards: Sequence[Board], *, told: Sequence[Board]) -> dict[int, Head]:
+    """told: those whose leaders the viewer may know; of the others only the number of standings."""
     keys = [board.pk for board in boards]
     current = Standing.objects.filter(board__in=keys, track_version=F("board__track__version"), superseded=False)
     heads: dict[int, Head] = defaultdict(Head)
     counts = {"count": Count("id"), "tied": Count("id", filter=Q(rank=1))}
     for board_id, count, tied in current.order_by().values_list("board_id").annotate(**counts):
         heads[board_id].count, heads[board_id].tied = count, tied
-    for standing in Standing.objects.filter(pk__in=_leaders(boards)).select_related("submission"):
+    for standing in Standing.objects.filter(pk__in=_leaders(told)).select_related("submission"):
         head = heads[standing.board_id]
         head.best = head.best or one_number(standing.value, low=standing.ci_low, high=standing.ci_high)
         head.leaders.append(standing.submission.name)
@@ -94,6 +96,6 @@ def _card(board: Board, *, head: Head, now: datetime) -> Card:
         state=state_of(board, now),
         count=head.count,
         leaders=head.leaders,
-        more_leaders=head.tied - len(head.leaders),
+        more_leaders=head.tied - len(head.leaders) if head.leaders else 0,
         best=head.best,
     )

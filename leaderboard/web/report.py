@@ -8,16 +8,22 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.utils import timezone
 
 from evaluators.runtime.jobs import in_order
+from leaderboard.boards.models import Board
 from leaderboard.evaluations.models import FINAL_STATES, Evaluation, State
+from leaderboard.permissions import Viewer, hosted_boards
 from leaderboard.refusals import Gone
 from leaderboard.standings.models import Score, Standing
+from leaderboard.standings.results import shown, shown_standing
+from leaderboard.standings.sight import sight_of
 from leaderboard.submissions import intake
 from leaderboard.submissions.models import Submission
 from leaderboard.web import numbers
 from leaderboard.web.charts import Curve, curve
+from leaderboard.web.veil import Veil, veil_of
 
 FAILURES = {
     "invalid_artifact": "The file cannot be used",
@@ -56,13 +62,18 @@ class SliceLine:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything about the newest evaluation of a submission. Lists are empty until it has succeeded."""
+    """Everything about the newest evaluation of a submission. Lists are empty until it has succeeded, and where scores are
+    hidden from the viewer: `hidden` says so, `veil` what the board hides, and `placed` whether it stands on it all the same."""
 
     evaluation: Evaluation
     final: bool
     queue_position: int
     failure: str
     standing: Standing | None
+    veil: Veil
+    hidden: str
+    placed: bool
+    has_columns: bool
     ranks: str
     scores: Sequence[ScoreLine]
     slices: Sequence[SliceLine]
@@ -80,10 +91,11 @@ def newest_evaluation(submission: Submission) -> Evaluation:
     return newest
 
 
-def with_state(submissions: QuerySet[Submission]) -> QuerySet[Submission]:
-    """The submissions with `state` of their newest evaluation, and rank and value where they stand."""
+def with_state(submissions: QuerySet[Submission], viewer: Viewer) -> QuerySet[Submission]:
+    """The submissions with `state` of their newest evaluation, and their rank where they stand and the viewer may know it."""
     newest = Evaluation.objects.filter(submission=OuterRef("pk")).order_by("-number")
-    standing = Standing.objects.filter(submission=OuterRef("pk"), track_version=OuterRef("board__track__version"))
+    told = Q(board__shows=Board.Shows.ALL) | Q(board__revealed_at__isnull=False) | Q(board__in=hosted_boards(viewer))
+    standing = Standing.objects.filter(told, submission=OuterRef("pk"), track_version=OuterRef("board__track__version"))
     return submissions.annotate(
         state=Subquery(newest.values("state")[:1]),
         rank=Subquery(standing.values("rank")[:1]),
@@ -92,31 +104,39 @@ def with_state(submissions: QuerySet[Submission]) -> QuerySet[Submission]:
     )
 
 
-def report_of(submission: Submission) -> Report:
-    """Read and lay out everything that the page shows."""
+def report_of(submission: Submission, viewer: Viewer, *, part: str | None = None) -> Report:
+    """Read and lay out everything that the page shows to the viewer. part: of the test; see `standings.sight`."""
     evaluation = newest_evaluation(submission)
     earlier = list(submission.evaluations.filter(number__lt=evaluation.number).order_by("-number"))
-    spec = submission.board.track.spec
-    scores = list(evaluation.scores.all())
-    standing = Standing.objects.filter(submission=submission, evaluation=evaluation).first()
+    board, spec = submission.board, submission.board.track.spec
+    sight = sight_of(board, viewer, part=part)
+    evaluation.submission = submission
+    result = shown(evaluation, sight)
+    scores = result.scores
+    placed = Standing.objects.filter(submission=submission, evaluation=evaluation).first()
+    standing = shown_standing(placed, board, sight, sight.of(submission))
     return Report(
         evaluation=evaluation,
         final=evaluation.state in FINAL_STATES,
         queue_position=intake.queue_position(evaluation) if evaluation.state == State.QUEUED else 0,
         failure=FAILURES.get(evaluation.failure_code, ""),
         standing=standing,
+        veil=veil_of(board, sight, now=timezone.now()),
+        hidden=result.hidden,
+        placed=placed is not None,
+        has_columns=bool(result.columns_sha256),
         ranks=numbers.rank_range(standing.rank_low, standing.rank_high) if standing else "",
-        scores=[_score_line(score, spec) for score in scores if not score.slice],
-        slices=_slice_lines(scores, spec=spec, filled=evaluation.result.get("filled", {})),
-        curves=_curves(evaluation.result.get("curve", ()), spec),
+        scores=[_score_line(score, board) for score in scores if not score.slice],
+        slices=_slice_lines(scores, board=board, filled=evaluation.result.get("filled", {})),
+        curves=_curves(result.curve, spec),
         stages=[(name, numbers.seconds(value)) for name, value in in_order(evaluation.result.get("stages", {})).items()],
         provenance=list(_flat(evaluation.provenance)),
         earlier=earlier,
     )
 
 
-def _score_line(score: Score, spec: Mapping[str, Any]) -> ScoreLine:
-    titles = {metric["name"]: metric["title"] for metric in spec["metrics"]}
+def _score_line(score: Score, board: Board) -> ScoreLine:
+    titles = {metric["name"]: metric["title"] for metric in board.metrics}
     text, interval = _spoken(score)
     return ScoreLine(
         title=titles.get(score.metric, score.metric),
@@ -125,18 +145,19 @@ def _score_line(score: Score, spec: Mapping[str, Any]) -> ScoreLine:
         unit=score.unit,
         arrow=numbers.ARROWS[score.direction],
         spoken=numbers.SPOKEN[score.direction],
-        primary=score.primary,
+        primary=score.metric == board.metric["name"],
         reason=score.reason,
     )
 
 
-def _slice_lines(scores: Iterable[Score], *, spec: Mapping[str, Any], filled: Mapping[str, str]) -> list[SliceLine]:
+def _slice_lines(scores: Iterable[Score], *, board: Board, filled: Mapping[str, str]) -> list[SliceLine]:
+    spec, name = board.track.spec, board.metric["name"]
     if len(spec["slices"]) < 2:
         return []
     titles = {each["slug"]: each["title"] for each in spec["slices"]}
     lines = []
     for score in scores:
-        if score.primary and score.slice:
+        if score.metric == name and score.slice:
             text, interval = _spoken(score)
             title = titles.get(score.slice, score.slice)
             lines.append(SliceLine(title=title, text=text, interval=interval, filled=filled.get(score.slice, "")))

@@ -55,11 +55,13 @@ class Line:
     whisker: Whisker | None
     others: tuple[Entry, ...]
     worst: str
+    shift: str
+    shift_spoken: str
 
 
 @dataclass(frozen=True)
 class Table:
-    """A board's table. `unranked` rows come last, with their reasons."""
+    """A board's table. `unranked` rows come last, with their reasons. `shaken`: rows had another rank on a public part."""
 
     main: Column
     others: tuple[Column, ...]
@@ -68,6 +70,7 @@ class Table:
     log_scale: bool
     low: str
     high: str
+    shaken: bool
 
 
 def table_of(rows: Sequence[StandingRow], *, metrics: Sequence[Mapping[str, Any]], order: str | None) -> Table:
@@ -91,6 +94,7 @@ def table_of(rows: Sequence[StandingRow], *, metrics: Sequence[Mapping[str, Any]
         log_scale=scale is not None and scale.log,
         low=numbers.written(scale.low, main.decimals) if scale else "",
         high=numbers.written(scale.high, main.decimals) if scale else "",
+        shaken=any(row.public_rank is not None for row in rows),
     )
 
 
@@ -121,8 +125,19 @@ def _line(row: StandingRow, *, main: Column, others: Sequence[Column], scale: Sc
         main=_entry(row.scores.get(main.metric), main),
         whisker=whisker(scale, value=row.value, low=row.ci_low, high=row.ci_high),
         others=tuple(_entry(row.scores.get(column.metric), column) for column in others),
+        shift=_shift(row)[0],
+        shift_spoken=_shift(row)[1],
         worst=f"{row.worst.slice} {numbers.written(row.worst.value, main.decimals)}" if row.worst else "",
     )
+
+
+def _shift(row: StandingRow) -> tuple[str, str]:
+    """How far the final rank is from the public one, as an arrow and in words; empty where it is the same."""
+    if row.rank is None or row.public_rank is None or row.rank == row.public_rank:
+        return "", ""
+    places, up = abs(row.rank - row.public_rank), row.rank < row.public_rank
+    spoken = f"{places} rank{'s' if places != 1 else ''} {'better' if up else 'worse'} than on the public part"
+    return f"{'↑' if up else '↓'}{places}", spoken
 
 
 def _entry(cell: Cell | None, column: Column) -> Entry:

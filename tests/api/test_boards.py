@@ -25,15 +25,16 @@ TRACK_DETAIL = TRACK | {
     "hidden_labels",
 }  # fmt: skip
 MODEL = {"name", "title", "role", "family", "kind", "home", "papers", "available", "url"}
-BOARD = {"slug", "title", "track", "host", "visibility", "opens_at", "closes_at", "url"}
+BOARD = {"slug", "title", "track", "host", "visibility", "opens_at", "closes_at", "hides", "revealed_at", "url"}
 BOARD_DETAIL = BOARD | {
     "about", "track_version", "primary_metric", "ranking_metric", "ranking", "rules", "may_submit", "may_not_because", "quota",
     "resets_at", "may_host", "competes_for", "standings_url",
 }  # fmt: skip
-PAGE = {"board", "track", "track_version", "order", "as_of", "slice", "next", "results"}
+PAGE = {"board", "track", "track_version", "order", "as_of", "slice", "part", "hidden", "next", "results"}
 ROW = {
     "position", "rank", "rank_low", "rank_high", "rule", "reason", "submission", "name", "competitor", "team", "kind", "origin",
-    "model", "value", "ci_low", "ci_high", "scores", "worst", "filled", "mine", "submitted_at", "evaluated_at",
+    "model", "value", "ci_low", "ci_high", "scores", "worst", "filled", "public_rank", "mine",
+    "submitted_at", "evaluated_at",
     "track_version",
 }  # fmt: skip
 CELL = {"metric", "value", "ci_low", "ci_high", "unit", "direction", "primary", "reason"}
@@ -86,6 +87,7 @@ def test_the_fields_of_boards(call, mine, board):
     assert own["resets_at"] == own["quota"]["resets_at"]
     assert set(own["rules"]) == {
         "entry", "opens_at", "closes_at", "daily_quota", "total_quota", "max_concurrent", "accepts", "pool",
+        "public_share", "shows", "ladder", "combination", "formula",
     }  # fmt: skip
 
 

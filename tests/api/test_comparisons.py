@@ -28,7 +28,7 @@ def two(user, other_user, board, finish):
 def test_it_answers_with_every_metric(call, other_user, two):
     a, b = two
     body = call.by(other_user).get(f"compare/?a={a.pk}&b={b.pk}").json()
-    assert set(body) == {"a", "b", "track", "track_version", "differences", "column", "examples"}
+    assert set(body) == {"a", "b", "track", "track_version", "part", "differences", "column", "examples"}
     assert (body["a"]["name"], body["b"]["competitor"]) == ("Open", "ben")
     assert {"accuracy", "nll", "params"} <= {each["metric"] for each in body["differences"]}
     first = body["differences"][0]

@@ -36,8 +36,8 @@ DETAIL = SHORT | {
     "description", "config", "slices", "filename", "content_hash", "queue_position", "evaluation", "provenance", "may",
 }  # fmt: skip
 EVALUATION = {
-    "number", "state", "progress", "stage", "attempt", "cancel_requested", "failure", "scores", "slice_scores", "result",
-    "provenance", "track_version", "seeds", "queued_at", "started_at", "finished_at",
+    "number", "state", "progress", "stage", "attempt", "cancel_requested", "failure", "part", "hidden", "scores",
+    "slice_scores", "result", "provenance", "track_version", "seeds", "queued_at", "started_at", "finished_at",
 }  # fmt: skip
 SCORE = {"metric", "value", "ci_low", "ci_high", "unit", "direction", "primary"}
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaluators.splits import Best, ladder, public_part
+from evaluators.columns import Columns
+from evaluators.splits import Best, ladder, public_part, public_rows, rows_of
 
 SECRET = b"a secret"
 
@@ -99,3 +100,19 @@ def test_losses_that_are_missing_or_not_finite_are_refused(losses: np.ndarray) -
 def test_losses_of_other_units_are_refused() -> None:
     with pytest.raises(ValueError, match="same 10 units"):
         ladder(np.zeros(9), best=Best(value=0.0, losses=np.zeros(10)))
+
+
+@given(st.lists(st.integers(0, 40), min_size=1, max_size=60), st.floats(0.05, 0.95), st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_both_parts_of_a_table_are_all_of_its_rows_and_share_no_unit(units, share, clustered):
+    unit = np.array(units)
+    index = {"seed": np.zeros(len(unit), np.int64), **({"cluster": unit // 5} if clustered else {})}
+    columns = Columns(unit=unit, index=index, values={"x": unit * 1.0}, facts={"params": 3.0})
+    public = public_rows(columns, secret=b"s", name="board 1", share=share)
+    parts = rows_of(columns, public), rows_of(columns, ~public)
+    assert sorted(np.concatenate([part.unit for part in parts])) == sorted(units)
+    groups = [set(part.index["cluster"] if clustered else part.unit) for part in parts]
+    assert not groups[0] & groups[1]
+    assert all(part.facts == columns.facts for part in parts)
+    total = sum(part.values["x"].sum() for part in parts)
+    assert total == columns.values["x"].sum()

@@ -7,8 +7,10 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from leaderboard.api.serializers.common import Link, QuotaSerializer
+from leaderboard.boards.closing import hides
 from leaderboard.boards.models import Board
 from leaderboard.standings.policies import policy_of
+from leaderboard.standings.sight import words_of
 from leaderboard.submissions.models import Submission
 
 
@@ -23,6 +25,19 @@ class RulesSerializer(serializers.Serializer):
     max_concurrent = serializers.IntegerField()
     accepts = serializers.ListField(source="track.spec.accepts", child=serializers.CharField())
     pool = serializers.CharField()
+    public_share = serializers.FloatField(
+        allow_null=True, help_text="Share of the test units whose results are shown until it closes; null: all of them."
+    )
+    shows = serializers.ChoiceField(choices=Board.Shows.choices, help_text="Which scores are shown until it closes.")
+    ladder = serializers.BooleanField(help_text="Public scores are shown only where they beat the competitor's best for sure.")
+    combination = serializers.DictField(
+        allow_null=True, help_text="Weights of the metrics whose sum orders the board; null: one metric does."
+    )
+    formula = serializers.SerializerMethodField()
+
+    def get_formula(self, board: Board) -> str | None:
+        """The combination, written out."""
+        return board.recipe.formula if board.recipe else None
 
 
 class BoardSerializer(serializers.Serializer):
@@ -35,7 +50,13 @@ class BoardSerializer(serializers.Serializer):
     visibility = serializers.ChoiceField(choices=Board.Visibility.choices)
     opens_at = serializers.DateTimeField(allow_null=True)
     closes_at = serializers.DateTimeField(allow_null=True)
+    hides = serializers.SerializerMethodField()
+    revealed_at = serializers.DateTimeField(allow_null=True, help_text="When what it hid until closing became visible.")
     url = Link("board", "slug", source="slug")
+
+    def get_hides(self, board: Board) -> bool:
+        """Whether it hides scores, or a part of its test, until it has closed."""
+        return hides(board)
 
 
 class BoardDetailSerializer(BoardSerializer):
@@ -57,7 +78,7 @@ class BoardDetailSerializer(BoardSerializer):
 
     def get_ranking(self, board: Board) -> list[str]:
         """The rule of ranking, in words."""
-        return policy_of(board).words()
+        return [*policy_of(board).words(), *words_of(board)]
 
     def get_may_submit(self, board: Board) -> bool:
         """Entry and times; the quota is told apart."""
@@ -141,6 +162,9 @@ class StandingSerializer(serializers.Serializer):
     filled = serializers.DictField(
         child=serializers.CharField(), help_text="Slices that it did not enter, and the baseline that stands in."
     )
+    public_rank = serializers.IntegerField(
+        allow_null=True, help_text="On a board that has shown its private part: the rank that it had by the public one."
+    )
     mine = serializers.BooleanField()
     submitted_at = serializers.DateTimeField()
     evaluated_at = serializers.DateTimeField()
@@ -160,5 +184,7 @@ class StandingsSerializer(serializers.Serializer):
     order = serializers.CharField(help_text="The metric that orders the rows.")
     as_of = serializers.DateTimeField(allow_null=True, help_text="Null: now.")
     slice = serializers.CharField(allow_null=True, help_text="Null: everything.")
+    part = serializers.CharField(allow_blank=True, help_text="Of the test: public, private or whole; empty: it has no parts.")
+    hidden = serializers.CharField(allow_blank=True, help_text="What is hidden from you until the board closes.")
     next = serializers.URLField(allow_null=True)
     results = StandingSerializer(many=True)

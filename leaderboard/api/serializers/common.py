@@ -9,6 +9,9 @@ from drf_spectacular.utils import extend_schema_field, inline_serializer
 from rest_framework import serializers
 from rest_framework.reverse import reverse
 
+from leaderboard.api.strict import Choice, Strict
+from leaderboard.standings.sight import PARTS
+
 
 @extend_schema_field(OpenApiTypes.URI)
 class Link(serializers.Field):
@@ -43,6 +46,16 @@ class FieldErrorSerializer(serializers.Serializer):
     field = serializers.CharField(help_text='Dotted: "config.learning_rate". Empty: the request as a whole.')
     code = serializers.CharField()
     detail = serializers.CharField()
+
+
+class PartQuery(Strict):
+    """Of which part of the test, on a board that keeps one back until it closes."""
+
+    part = Choice(
+        choices=list(PARTS),
+        required=False,
+        help_text="Of a divided test; until the board is revealed, for its host and administrators. Default: what ranks.",
+    )
 
 
 class ProblemSerializer(serializers.Serializer):

@@ -47,6 +47,7 @@ class ComparisonSerializer(serializers.Serializer):
     b = SideSerializer()
     track = serializers.CharField(source="a.board.track_id")
     track_version = serializers.CharField()
+    part = serializers.CharField(allow_blank=True, help_text="Of the test: public, private or whole; empty: it has no parts.")
     differences = DifferenceSerializer(many=True)
     column = serializers.CharField(allow_blank=True, help_text="What the examples show.")
     examples = ExampleSerializer(many=True, allow_null=True, help_text="Null for those who may not see columns.")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from rest_framework import serializers
 
-from leaderboard.api.strict import Choice, Strict
+from leaderboard.api.strict import Choice, JSONObject, Strict
 from leaderboard.audit.models import Via
-from leaderboard.boards.models import Board
+from leaderboard.boards.models import LARGEST_SHARE, SMALLEST_SHARE, Board
 
 MOST = 1_000_000
 
@@ -28,6 +28,20 @@ class RulesBody(Strict):
     )
     counts = Choice(required=False, choices=Board.Counts.choices)
     eligible = Choice(required=False, choices=Board.Eligible.choices)
+    combination = JSONObject(
+        required=False, allow_null=True, help_text="Weights of metrics whose sum orders the board; null: one metric does."
+    )
+    public_share = serializers.FloatField(
+        required=False,
+        allow_null=True,
+        min_value=SMALLEST_SHARE,
+        max_value=LARGEST_SHARE,
+        help_text="Share of the test whose results are shown until it closes; null: all of it.",
+    )
+    shows = Choice(required=False, choices=Board.Shows.choices, help_text="Which scores are shown until it closes.")
+    ladder = serializers.BooleanField(
+        required=False, help_text="Show a public score only where it beats its competitor's best by more than chance."
+    )
 
 
 class NewBoardBody(RulesBody):

@@ -13,9 +13,11 @@ from evaluators.runtime.jobs import in_order
 from leaderboard.api.serializers.common import Link, QuotaSerializer
 from leaderboard.api.strict import Given, GivenList, JSONObject, Strict
 from leaderboard.evaluations.models import Evaluation, State
+from leaderboard.standings.results import Shown, shown
+from leaderboard.standings.sight import Sight, sight_of
 from leaderboard.submissions.models import Submission
 
-RESULT_PARTS = ("facts", "curve", "filled", "stages")
+RESULT_PARTS = ("filled", "stages")
 
 
 @extend_schema_field({"type": "string", "format": "binary"})
@@ -98,6 +100,8 @@ class FailureSerializer(serializers.Serializer):
 class EvaluationSerializer(serializers.Serializer):
     """One scoring of a submission."""
 
+    _sight: tuple[int, Sight] | None = None
+
     number = serializers.IntegerField(help_text="1 is the first.")
     state = serializers.ChoiceField(choices=State.choices)
     progress = serializers.FloatField(help_text="The share that is done, 0 to 1.")
@@ -105,6 +109,8 @@ class EvaluationSerializer(serializers.Serializer):
     attempt = serializers.IntegerField(help_text="How many times a worker has taken it.")
     cancel_requested = serializers.BooleanField()
     failure = serializers.SerializerMethodField()
+    part = serializers.SerializerMethodField()
+    hidden = serializers.SerializerMethodField()
     scores = serializers.SerializerMethodField()
     slice_scores = serializers.SerializerMethodField()
     result = serializers.SerializerMethodField()
@@ -119,18 +125,36 @@ class EvaluationSerializer(serializers.Serializer):
         """Null unless it failed."""
         return failure_of(evaluation)
 
+    def get_part(self, evaluation: Evaluation) -> str:
+        """Of the test, of which scores and curve are: public, private or whole; empty: it has no parts."""
+        return self._shown(evaluation).part
+
+    def get_hidden(self, evaluation: Evaluation) -> str:
+        """What is hidden from you until the board closes."""
+        return self._shown(evaluation).hidden
+
     def get_scores(self, evaluation: Evaluation) -> ScoreSerializer(many=True):  # type: ignore[valid-type]
         """Over everything."""
-        return scores_of(evaluation)
+        return scores_of(self._shown(evaluation))
 
     def get_slice_scores(self, evaluation: Evaluation) -> SliceScoreSerializer(many=True):  # type: ignore[valid-type]
         """Slice by slice."""
-        return SliceScoreSerializer([score for score in evaluation.scores.all() if score.slice], many=True).data
+        return SliceScoreSerializer([score for score in self._shown(evaluation).scores if score.slice], many=True).data
 
     def get_result(self, evaluation: Evaluation) -> dict[str, Any]:
         """Facts, curve of the sweep, filled slices, and seconds by stage."""
         parts = {part: evaluation.result[part] for part in RESULT_PARTS if part in evaluation.result}
-        return {**parts, "stages": in_order(parts["stages"])} if "stages" in parts else parts
+        if "stages" in parts:
+            parts["stages"] = in_order(parts["stages"])
+        shown = self._shown(evaluation)
+        return {"facts": shown.facts, "curve": shown.curve, **parts} if evaluation.result else parts
+
+    def _shown(self, evaluation: Evaluation) -> Shown:
+        """The result as far as the caller may see it."""
+        if self._sight is None or self._sight[0] != evaluation.submission.board_id:
+            board, viewer = evaluation.submission.board, self.context["request"].user
+            self._sight = board.pk, sight_of(board, viewer, part=self.context.get("part"))
+        return shown(evaluation, self._sight[1])
 
 
 class SubmissionSerializer(serializers.Serializer):
@@ -162,8 +186,8 @@ class SubmissionSerializer(serializers.Serializer):
         return failure_of(shown.evaluation)
 
     def get_scores(self, shown: Any) -> ScoreSerializer(many=True):  # type: ignore[valid-type]
-        """Of the newest evaluation, over everything; empty until it has succeeded."""
-        return scores_of(shown.evaluation)
+        """Of the newest evaluation, over everything; empty until it has succeeded, and where they are hidden from you."""
+        return scores_of(shown.result)
 
     def get_rank(self, shown: Any) -> int | None:
         """1 + the number of submissions that are significantly better; null: not ranked (yet)."""
@@ -214,9 +238,9 @@ def failure_of(evaluation: Evaluation) -> dict[str, str] | None:
     return {"code": evaluation.failure_code, "message": evaluation.failure_message}
 
 
-def scores_of(evaluation: Evaluation) -> Any:
-    """Scores over everything, in the track's order."""
-    return ScoreSerializer([score for score in evaluation.scores.all() if not score.slice], many=True).data
+def scores_of(result: Shown) -> Any:
+    """Scores over everything, in the board's order."""
+    return ScoreSerializer([score for score in result.scores if not score.slice], many=True).data
 
 
 def max_upload_bytes() -> int:

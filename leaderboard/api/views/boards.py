@@ -20,10 +20,10 @@ from leaderboard.api.pagination import PageQuery
 from leaderboard.api.parsing import StrictJSONParser
 from leaderboard.api.rendering import CsvRenderer, StrictJSONRenderer
 from leaderboard.api.serializers.boards import BoardDetailSerializer, BoardSerializer, StandingsSerializer
-from leaderboard.api.serializers.common import page_of
+from leaderboard.api.serializers.common import PartQuery, page_of
 from leaderboard.api.serializers.hosting import NewBoardBody, RulesBody
 from leaderboard.api.serializers.submissions import ReceiptSerializer, SubmissionBody, max_upload_bytes
-from leaderboard.api.strict import Choice, Strict
+from leaderboard.api.strict import Choice
 from leaderboard.api.views.base import ApiView
 from leaderboard.audit.recording import actor_of
 from leaderboard.boards import hosting, quota, rules
@@ -32,6 +32,7 @@ from leaderboard.boards.participation import team_on
 from leaderboard.permissions import person
 from leaderboard.standings.export import to_csv
 from leaderboard.standings.reading import StandingRow, standings_of
+from leaderboard.standings.sight import hidden_rows, sight_of
 from leaderboard.submissions import intake
 from leaderboard.submissions.models import Submission
 
@@ -91,7 +92,7 @@ class BoardView(ApiView):
         return Response(described(hosting.change_board(board, actor=actor_of(request), rules=self.body(RulesBody)), request))
 
 
-class StandingsQuery(Strict):
+class StandingsQuery(PartQuery):
     """Which rows, in which order, in which format."""
 
     cursor = serializers.IntegerField(required=False, min_value=0, max_value=10**9, help_text="From `next` of another page.")
@@ -109,6 +110,7 @@ class StandingsView(ApiView):
     """The rows of a board."""
 
     queries = {"GET": StandingsQuery}
+    problems = {"GET": (403,)}
     renderer_classes = list(FORMATS.values())
 
     def perform_content_negotiation(self, request: Request, force: bool = False) -> tuple[BaseRenderer, str]:  # noqa: FBT001, FBT002
@@ -129,7 +131,9 @@ class StandingsView(ApiView):
         if request.accepted_renderer.format == "csv":
             rows = self._rows(board, limit=self.query.get("page_size"))
             name = f'attachment; filename="{board.slug}.csv"'
-            return Response(to_csv(rows, metrics=_metrics(board)), headers={"Content-Disposition": name})
+            return Response(
+                to_csv(rows, metrics=[metric["name"] for metric in board.metrics]), headers={"Content-Disposition": name}
+            )
         size = self.query.get("page_size", 50)
         return Response(self._page(board, self._rows(board, limit=size + 1), size=size))
 
@@ -142,6 +146,7 @@ class StandingsView(ApiView):
             best_per=self.query.get("best_per"),
             slice=self.query.get("slice"),
             version=self.query.get("version"),
+            part=self.query.get("part"),
             viewer=self.request.user,
             offset=self.query.get("cursor", 0),
             limit=limit,
@@ -150,6 +155,7 @@ class StandingsView(ApiView):
     def _page(self, board: Board, rows: list[StandingRow], *, size: int) -> dict[str, Any]:
         """One row more than the page was read, to know whether there is a next one."""
         following = replace_query_param(self.request.build_absolute_uri(), "cursor", str(self.query.get("cursor", 0) + size))
+        sight = sight_of(board, self.request.user, part=self.query.get("part"))
         page = {
             "board": board.slug,
             "track": board.track_id,
@@ -157,6 +163,8 @@ class StandingsView(ApiView):
             "order": self.query.get("order") or board.metric["name"],
             "as_of": self.query.get("as_of"),
             "slice": self.query.get("slice"),
+            "part": sight.part,
+            "hidden": hidden_rows(board, sight),
             "next": following if len(rows) > size else None,
             "results": rows[:size],
         }
@@ -211,7 +219,3 @@ def described(board: Board, request: Request) -> dict[str, Any]:
         "resets_at": quota.next_reset(now),
     }
     return dict(BoardDetailSerializer(board, context=context).data)
-
-
-def _metrics(board: Board) -> list[str]:
-    return [metric["name"] for metric in board.track.spec["metrics"]]

@@ -14,10 +14,13 @@ from rest_framework.request import Request
 
 from leaderboard import permissions
 from leaderboard.api.rendering import FileRenderer, StrictJSONRenderer, TextRenderer
+from leaderboard.api.serializers.common import PartQuery
 from leaderboard.api.strict import Strict
 from leaderboard.api.views.base import ApiView
 from leaderboard.evaluations.models import Evaluation
 from leaderboard.refusals import NotFound
+from leaderboard.standings.results import columns_of
+from leaderboard.standings.sight import check_sees, sight_of
 from leaderboard.submissions import storage
 from leaderboard.submissions.models import Submission
 
@@ -28,6 +31,10 @@ class EvaluationQuery(Strict):
     evaluation = serializers.IntegerField(
         required=False, min_value=1, max_value=2**31 - 1, help_text="Its number; default: the newest."
     )
+
+
+class ColumnsQuery(EvaluationQuery, PartQuery):
+    """Which evaluation, and which part of its test."""
 
 
 class LogView(ApiView):
@@ -48,7 +55,7 @@ class LogView(ApiView):
 class ColumnsView(ApiView):
     """The per-example results."""
 
-    queries = {"GET": EvaluationQuery}
+    queries = {"GET": ColumnsQuery}
     problems = {"GET": (403, 410)}
     renderer_classes = [FileRenderer, StrictJSONRenderer]
 
@@ -56,12 +63,16 @@ class ColumnsView(ApiView):
         operation_id="getColumns", tags=["files"], responses={(200, "application/octet-stream"): OpenApiTypes.BINARY}
     )
     def get(self, request: Request, submission_id: UUID) -> HttpResponseBase:
-        """The per-example results of an evaluation, as .npz: every metric and interval is a function of them."""
+        """The per-example results of an evaluation, as .npz: every metric and interval is a function of them. Those of the part
+        of the test that you see."""
         submission = readable(submission_id, request)
         evaluation = chosen(submission, self.query.get("evaluation"))
-        if not evaluation.columns_sha256:
+        sight = sight_of(submission.board, request.user, part=self.query.get("part"))
+        check_sees(submission.board, sight, submission)
+        name = columns_of(evaluation, sight.part)
+        if not name:
             raise NotFound(f"evaluation {evaluation.number} has no columns: it is {evaluation.state}")
-        return attachment(request, sha256=evaluation.columns_sha256, filename=f"{submission.pk}-{evaluation.number}.npz")
+        return attachment(request, sha256=name, filename=f"{submission.pk}-{evaluation.number}.npz")
 
 
 class ArtifactView(ApiView):

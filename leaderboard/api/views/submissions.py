@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from leaderboard import permissions
 from leaderboard.api import selection
 from leaderboard.api.pagination import PageQuery
-from leaderboard.api.serializers.common import page_of
+from leaderboard.api.serializers.common import PartQuery, page_of
 from leaderboard.api.serializers.submissions import (
     EvaluationSerializer,
     SubmissionDetailSerializer,
@@ -24,6 +24,7 @@ from leaderboard.api.views.base import ApiView
 from leaderboard.audit.recording import actor_of
 from leaderboard.evaluations import waiting
 from leaderboard.evaluations.models import State
+from leaderboard.standings.results import with_results
 from leaderboard.submissions import answering, intake, withdrawing
 from leaderboard.submissions.models import Submission
 
@@ -40,8 +41,8 @@ class SubmissionsQuery(PageQuery):
     model = serializers.CharField(required=False)
 
 
-class WaitQuery(Strict):
-    """How long an answer may take."""
+class WaitQuery(PartQuery):
+    """How long an answer may take, and of which part of the test it is."""
 
     wait = serializers.FloatField(
         default=0,
@@ -70,7 +71,12 @@ class SubmissionsView(ApiView):
             origin=wanted.get("origin"),
             model=wanted.get("model"),
         )
-        return self.page(rows, SubmissionSerializer, ordering=("-created_at", "-id"), complete=selection.complete)
+        return self.page(
+            rows,
+            SubmissionSerializer,
+            ordering=("-created_at", "-id"),
+            complete=lambda found: selection.complete(found, request.user),
+        )
 
 
 class WithdrawalQuery(Strict):
@@ -85,7 +91,7 @@ class SubmissionView(ApiView):
     """One submission."""
 
     queries = {"GET": WaitQuery, "DELETE": WithdrawalQuery}
-    problems = {"GET": (410,)}
+    problems = {"GET": (403, 410)}
 
     @extend_schema(operation_id="getSubmission", tags=["submissions"], responses=SubmissionDetailSerializer)
     def get(self, request: Request, submission_id: UUID) -> Response:
@@ -93,7 +99,7 @@ class SubmissionView(ApiView):
         submission = permissions.get_submission(submission_id, request.user)
         if self.query["wait"]:
             waiting.wait_for_change(submission, seconds=self.query["wait"])
-        return Response(described(submission, request))
+        return Response(described(submission, request, part=self.query.get("part")))
 
     @extend_schema(operation_id="withdrawSubmission", tags=["submissions"], responses={204: None})
     def delete(self, request: Request, submission_id: UUID) -> Response:
@@ -126,7 +132,7 @@ class EvaluationsView(ApiView):
     def get(self, request: Request, submission_id: UUID) -> Response:
         """The evaluations of a submission, newest first."""
         submission = permissions.get_submission(submission_id, request.user)
-        rows = submission.evaluations.defer("log").prefetch_related("scores")
+        rows = with_results(submission.evaluations.defer("log").select_related("submission__board__track", "submission__user"))
         return self.page(rows, EvaluationSerializer, ordering=("-number",))
 
     @extend_schema(
@@ -139,11 +145,12 @@ class EvaluationsView(ApiView):
         return Response(described(submission, request), status=201)
 
 
-def described(submission: Submission, request: Request) -> dict[str, Any]:
+def described(submission: Submission, request: Request, *, part: str | None = None) -> dict[str, Any]:
     """A submission as its own page shows it to the caller."""
-    shown = selection.complete_one(submission)
+    shown = selection.complete_one(submission, request.user, part=part)
     context = {
         "request": request,
+        "part": part,
         "queue_position": intake.queue_position(shown.evaluation),
         "may": {
             "read_details": permissions.may_read_details(request.user, submission),

@@ -16,10 +16,12 @@ from leaderboard.boards.quota import quota_of
 from leaderboard.boards.rules import why_not
 from leaderboard.permissions import get_board, may_host, person
 from leaderboard.refusals import InvalidRequest, NotFound
+from leaderboard.standings import measuring
 from leaderboard.standings.history import records_of
 from leaderboard.standings.policies import policy_of
 from leaderboard.standings.reading import standings_of
 from leaderboard.standings.reevaluation import progress_of
+from leaderboard.standings.sight import sight_of, words_of
 from leaderboard.standings.tradeoff import axes_of
 from leaderboard.standings.waking import results_ahead
 from leaderboard.submissions.models import Submission
@@ -27,6 +29,7 @@ from leaderboard.web.history import history_of
 from leaderboard.web.numbers import ARROWS, SPOKEN
 from leaderboard.web.overview import boards_by_family, state_of
 from leaderboard.web.tables import table_of
+from leaderboard.web.veil import veil_of
 
 PAGE = 100
 
@@ -46,6 +49,8 @@ def board(request: HttpRequest, slug: str) -> HttpResponse:
     page = _page(request)
     order, kind = request.GET.get("order") or None, request.GET.get("kind") or None
     part, day = request.GET.get("slice") or None, request.GET.get("as_of") or None
+    asked = request.GET.get("part") or None
+    sight = sight_of(found, request.user, part=asked)
     best_per = cast("Literal['competitor', 'submission'] | None", request.GET.get("best_per") or None)
     rows = standings_of(
         found,
@@ -54,6 +59,7 @@ def board(request: HttpRequest, slug: str) -> HttpResponse:
         best_per=best_per,
         slice=part,
         as_of=_end_of(day) if day else None,
+        part=asked,
         viewer=request.user,
         offset=PAGE * (page - 1),
         limit=PAGE + 1,
@@ -61,15 +67,13 @@ def board(request: HttpRequest, slug: str) -> HttpResponse:
     refusal = why_not(found, request.user, now)
     user = person(request.user)
     side = team_on(found, user) if user else None
-    metrics = [metric for metric in found.track.spec["metrics"] if not (part and metric["estimator"] == "fact")]
+    metrics = [metric for metric in found.metrics if not (part and metric["estimator"] == "fact")]
     context = {
         "here": "boards",
         "board": found,
         "spec": found.track.spec,
         "has_tradeoff": len(axes_of(found)) > 1,
-        "metrics": [
-            (metric, ARROWS[metric["direction"]], SPOKEN[metric["direction"]]) for metric in found.track.spec["metrics"]
-        ],
+        "metrics": [(metric, ARROWS[metric["direction"]], SPOKEN[metric["direction"]]) for metric in found.metrics],
         "state": state_of(found, now),
         "table": table_of(rows[:PAGE], metrics=metrics, order=order or found.metric["name"]),
         "kinds": Submission.Kind.choices,
@@ -78,9 +82,12 @@ def board(request: HttpRequest, slug: str) -> HttpResponse:
         "best_per": best_per or found.counts,
         "slice": part,
         "day": day,
-        "rule": policy_of(found).words(),
-        "history": history_of(records_of(found), now=now) if page == 1 else None,
+        "rule": [*policy_of(found).words(), *words_of(found)],
+        "recipe": found.recipe,
+        "veil": veil_of(found, sight, now=now),
+        "history": history_of(records_of(found, request.user, part=asked), now=now) if page == 1 else None,
         "progress": progress_of(found),
+        "measured": measuring.progress_of(found),
         "ahead": results_ahead(found),
         "page": page,
         "has_more": len(rows) > PAGE,

@@ -26,7 +26,7 @@ def comparison(request: HttpRequest) -> HttpResponse:
     if not request.GET.get("b"):
         return render(request, "web/compare.html", context)
     b = permissions.get_submission(_identifier(request, "b"), request.user)
-    found = compare(a, b, viewer=request.user)
+    found = compare(a, b, viewer=request.user, part=request.GET.get("part") or None)
     return render(request, "web/compare.html", {**context, "b": b, "comparison": found, "lines": lines_of(found)})
 
 

@@ -43,7 +43,7 @@ def live(request: HttpRequest, pk: UUID) -> HttpResponse:
 @require_safe
 def mine(request: PersonRequest) -> HttpResponse:
     """What the person and their teams have submitted, newest first."""
-    own = with_state(permissions.own_submissions(request.user))
+    own = with_state(permissions.own_submissions(request.user), request.user)
     page = Paginator(own, PAGE).get_page(request.GET.get("page"))
     return render(request, "web/mine.html", {"here": "submissions", "page": page})
 
@@ -100,7 +100,7 @@ def _context(request: HttpRequest, pk: UUID) -> dict[str, Any]:
     return {
         "here": "submissions" if permissions.owns(request.user, found) else "boards",
         "submission": found,
-        "report": report_of(found),
+        "report": report_of(found, request.user, part=request.GET.get("part") or None),
         "may_read_details": permissions.may_read_details(request.user, found),
         "may_read_artifact": permissions.may_read_artifact(request.user, found),
         "withdraws_as": permissions.may_withdraw(request.user, found, now=timezone.now()),
