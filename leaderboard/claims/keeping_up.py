@@ -90,6 +90,7 @@ def _trace() -> object:
     return (
         results.aggregate(Count("id"), Max("finished_at")),
         Track.objects.aggregate(Max("synced_at")),
+        Board.objects.aggregate(Max("revealed_at")),
         list(Claim.objects.filter(available=True).order_by("id").values_list("id", "check_text", "board_id")),
         list(Settlement.objects.order_by("id").values_list("id", "wanted", "settled")),
     )

@@ -58,7 +58,9 @@ class BoardInput:
 def counted_boards() -> QuerySet[Board]:
     """The tracks' own boards, as far as they are public, hide nothing of their results, are ordered by one metric, and can be
     evaluated still."""
-    own = Board.objects.select_related("track", "host").filter(slug=F("track_id"), host__is_system=True, combination=None)
+    own = Board.objects.select_related("track", "host").filter(
+        slug=F("track_id"), host__is_system=True, combination__isnull=True
+    )
     return own.filter(SHOWS_ALL, track__available=True).order_by("slug")
 
 
