@@ -61,7 +61,7 @@ def counted_boards() -> QuerySet[Board]:
     own = Board.objects.select_related("track", "host").filter(
         slug=F("track_id"), host__is_system=True, combination__isnull=True
     )
-    return own.filter(SHOWS_ALL, track__available=True).order_by("slug")
+    return own.filter(SHOWS_ALL, track__available=True, combination__isnull=True).order_by("slug")
 
 
 def trace() -> object:

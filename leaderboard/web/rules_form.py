@@ -23,12 +23,23 @@ LABELS = {
     "ranking_metric": "Metric that orders the board",
     "eligible": "What is ranked besides",
     "counts": "What counts",
+    "combination": "Combination of metrics",
+    "public_share": "Public share of the test",
+    "ladder": "Show public scores by the Ladder only",
+    "shows": "Scores shown",
 }
 GROUPS = {
     "The board": ("title", "about", "visibility", "entry"),
     "Times and quotas": ("opens_at", "closes_at", "daily_quota", "total_quota", "max_concurrent"),
+    "Hidden until it closes": ("public_share", "ladder", "shows"),
 }
 """Whatever is in none of them stands under "Ranking"."""
+
+
+WIDGETS = {
+    "about": forms.Textarea(attrs={"rows": 5}),
+    "combination": forms.Textarea(attrs={"rows": 3, "class": "code", "spellcheck": "false"}),
+}
 
 
 class RulesForm(RefusableForm):
@@ -36,7 +47,7 @@ class RulesForm(RefusableForm):
 
     def __init__(self, *, board: Board | None = None, track: Track | None = None, **given: Any) -> None:
         super().__init__(**given)
-        made = forms.fields_for_model(Board, fields=RULES, widgets={"about": forms.Textarea(attrs={"rows": 5})})
+        made = forms.fields_for_model(Board, fields=RULES, widgets=WIDGETS)
         for name in RULES:
             field = made[name]
             if field is None:

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from leaderboard.audit.models import AuditEntry
 from leaderboard.audit.recording import actor_of
 from leaderboard.boards import hosting
+from leaderboard.boards.closing import shown_elsewhere
 from leaderboard.boards.models import Board
 from leaderboard.claims import hosting as claim_hosting
 from leaderboard.permissions import check_may_create_board, get_hosted_board, hosted_boards, may_create_board
@@ -55,6 +56,7 @@ def new_board(request: PersonRequest) -> HttpResponse:
             status = refusal.status
         else:
             messages.success(request, "Your board is there. Its rules can be changed at any time.")
+            _warn(request, board)
             return redirect("board", board.slug)
     return render(request, "web/new_board.html", {"here": "hosting", "form": form}, status=status)
 
@@ -69,14 +71,21 @@ def rules(request: PersonRequest, slug: str) -> HttpResponse:
     status = 422 if form.errors else 200
     if request.method == "POST" and form.is_valid():
         try:
-            hosting.change_board(board, actor=actor_of(request), rules=form.values())
+            board = hosting.change_board(board, actor=actor_of(request), rules=form.values())
         except InvalidRequest as refusal:
             form.refuse(refusal)
             status = refusal.status
         else:
             messages.success(request, "The rules are saved.")
+            _warn(request, board)
             return redirect("board-rules", board.slug)
     return _page(request, board, "web/board_rules.html", tab="rules", form=form, status=status)
+
+
+def _warn(request: PersonRequest, board: Board) -> None:
+    """Of other boards that show what this one hides."""
+    if told := shown_elsewhere(board):
+        messages.warning(request, told)
 
 
 @login_required
