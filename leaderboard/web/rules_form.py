@@ -36,7 +36,7 @@ GROUPS = {
 """Whatever is in none of them stands under "Ranking"."""
 
 
-WIDGETS = {
+WIDGETS: dict[str, type[forms.Widget] | forms.Widget] = {
     "about": forms.Textarea(attrs={"rows": 5}),
     "combination": forms.Textarea(attrs={"rows": 3, "class": "code", "spellcheck": "false"}),
 }
