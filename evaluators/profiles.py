@@ -1,6 +1,6 @@
 """Performance profiles of submissions from their columns: what each needs to reach a target, problem by problem, and on which
-share of the problems it needs at most so many times what the best of them needs. Pure numpy, for notebooks and for tracks of the
-kind "time to target".
+share of the problems it needs at most so many times what the best of them needs. Pure numpy, for notebooks and for tracks of
+the kind "time to target".
 
 A track shows this if one of its axes is a cost (evaluations, epochs, seconds allowed) and one of its columns says how good the
 answer was at each setting. A problem is a test unit with all else that its rows belong to: slice, seed, other axes.

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from leaderboard.accounts.tokens import issue_token
 from tests.web import rows
+from tests.web.overall_rows import fill_overall
 from tests.web.page import Page, get
 
 HANDLERS = ("onclick", "onload", "onerror", "onsubmit", "onchange", "hx-on", "style")
@@ -22,12 +23,15 @@ def pages(digits, graph_submission, client, as_user, user) -> dict[str, Page]:
     board = digits[0].board
     running = rows.add_submission(board, owner=user, name="running", day=50)
     rows.add_evaluation(running, state="running", stage="predict", progress=0.5, **rows.lease())
+    fill_overall(board, submission=str(digits[0].pk))
     issue_token(user=user, name="laptop")
     submit = f"/boards/{board.slug}/submit/"
     of_a_person = [
         "/",
         f"/boards/{board.slug}/",
         f"/boards/{graph_submission.board.slug}/",
+        f"/boards/{board.slug}/tradeoff/",
+        "/overall/",
         *(f"{submit}?kind={kind}" for kind in ("config", "weights", "onnx", "predictions")),
         f"{submit}?kind=config&model=plain-cnn&as=json",
         *(f"/submissions/{made.pk}/" for made in (digits[0], digits[1], digits[-1], graph_submission, running)),
