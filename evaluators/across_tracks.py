@@ -221,7 +221,8 @@ def _number(value: float | None) -> float:
 
 
 def _finite(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
+    """Rounded to nine decimals: the baseline's own mean is 0, and not -1e-15."""
+    return round(float(value), 9) if math.isfinite(value) else None
 
 
 if __name__ == "__main__":

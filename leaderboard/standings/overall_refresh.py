@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 LOOK_EVERY_SECONDS = 5.0
 RETRY_SECONDS = 60.0
 SECONDS_TO_COMPUTE = 1800
-REST = 20.0
+REST = 10.0
 """Looking and computing rest for so many times as long as they took: on a busy server they take a small share of one core."""
 
 

@@ -71,12 +71,12 @@ def _line(player: Player, players: Sequence[Player], scale: Scale | None) -> Lin
 
 
 def _decimals(columns: Iterable[tuple[float | None, float | None, float | None]]) -> int:
-    """At least two: strengths and means of several players are read side by side."""
+    """Two to four: strengths and means of several players are read side by side."""
     known = list(columns)
     found = numbers.decimals_for(
         (value for value, _, _ in known), half_widths=(numbers.half_width(low, high) for _, low, high in known)
     )
-    return min(max(found, 2), 3)
+    return min(max(found, 2), 4)
 
 
 def _signed(value: float | None, decimals: int) -> str:

@@ -14,6 +14,7 @@ from leaderboard.web.charts import Scale, Tick, Whisker, ticks, whisker
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 560, 360, 62, 16, 30, 306
 ROOM = 0.045
 NAME_ON_CHART = 34
+LONGEST_TITLE = 62
 NUMBER_ROOM = 17.0
 TICK_ROOM = 62.0
 
@@ -131,9 +132,11 @@ def _chart(found: Tradeoff, decimals: tuple[int, int]) -> Chart | None:
 
 
 def _title(axis: Axis) -> str:
-    """Title, unit, and which way is better: no color or position is needed to know."""
-    unit = f", {axis.unit}" if axis.unit else ""
-    return f"{axis.title}{unit} ({numbers.SPOKEN[axis.direction]}{', log scale' if axis.log else ''})"
+    """Title, unit, and which way is better: no color or position is needed to know. On a phone a long one leaves the unit to
+    the tables."""
+    better = f"({numbers.SPOKEN[axis.direction]}{', log scale' if axis.log else ''})"
+    whole = f"{axis.title}, {axis.unit} {better}"
+    return whole if axis.unit and len(whole) <= LONGEST_TITLE else f"{axis.title} {better}"
 
 
 def _ticks(scale: Scale, *, room: float) -> tuple[Tick, ...]:

@@ -123,6 +123,12 @@ def test_a_track_without_a_scale_has_no_mean(one):
     assert order(track("t0", SCORES, one=one))[""]["model:a"]["mean"] is None
 
 
+def test_the_mean_of_the_baseline_is_zero_and_not_almost():
+    tracks = [track("t0", {**SCORES, "baseline": 0.1 + 0.2})]
+    runs = {str(tracks[0]["entries"][0]["evaluation"]): [0.1, 0.5, 0.3]}
+    assert order(*tracks, runs=runs)[""]["baseline"]["mean"] == 0.0
+
+
 def test_means_are_over_the_runs_of_all_tracks():
     tracks = season(2, SCORES)
     runs = {

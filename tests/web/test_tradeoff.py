@@ -62,6 +62,13 @@ def test_an_axis_that_spans_decades_is_logarithmic_and_says_so():
     assert "log scale" not in linear.chart.x_title
 
 
+def test_a_long_title_leaves_its_unit_to_the_tables():
+    found = traded([point("a", 10, 0.8)])
+    long = Axis(**{**vars(found.x), "title": "Paired distance, area under the curve", "unit": "log10-distance"})
+    assert view_of(found).chart.x_title == "Params, count (lower is better)"
+    assert view_of(Tradeoff(**{**vars(found), "x": long})).chart.x_title == f"{long.title} (lower is better)"
+
+
 def test_an_interval_that_reaches_below_zero_is_cut_off_on_a_logarithmic_axis():
     found = traded([point("a", 10, 0.8), point("b", 100_000, 0.9)], log=True)
     reaching = Coordinate(10, -5.0, 25.0)
