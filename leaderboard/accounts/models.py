@@ -10,16 +10,31 @@ from django.db import models
 from django.utils import timezone
 from knox.models import AbstractAuthToken
 
+from leaderboard.accounts.names import refuse_retired
+
 
 class User(AbstractUser):  # type: ignore[django-manager-missing]  # knox, which declares the relation, has no types
     """A person, or the system account that owns the baselines (`is_system`)."""
 
+    username = models.CharField(
+        max_length=150,
+        unique=True,
+        validators=[AbstractUser.username_validator, refuse_retired],
+        help_text="Up to 150 letters, digits and @ . + - _",
+        error_messages={"unique": "A user with that username already exists."},
+    )
     is_system = models.BooleanField(default=False, editable=False)
 
     class Meta(AbstractUser.Meta):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["is_system"], condition=models.Q(is_system=True), name="one_system_user")
         ]
+
+
+class RetiredName(models.Model):
+    """A digest of the name of somebody who has left (`accounts.leaving`): nobody else can take it."""
+
+    digest = models.CharField(primary_key=True, max_length=64)
 
 
 class Scope(models.TextChoices):

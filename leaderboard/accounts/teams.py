@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import OuterRef, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
@@ -14,6 +15,7 @@ from django.utils import timezone
 from django.utils.text import slugify
 
 from leaderboard.accounts.models import Invitation, Membership, Team, User
+from leaderboard.accounts.names import refuse_retired
 from leaderboard.permissions import Action, check_in_team
 from leaderboard.refusals import Conflict, FieldError, InvalidRequest, NotAllowed, NotFound
 
@@ -87,6 +89,14 @@ def leave(team: Team, *, by: User) -> None:
     """Go. What was sent for the team stays the team's. The last one to go closes it."""
     with _changing(team, Action.SUBMIT_FOR_TEAM, by, closed_too=True):
         _end(team, _membership(team, by.username))
+
+
+def leave_all(user: User) -> None:
+    """Go from every team, as somebody whose account is deleted. Raises Conflict for one that would be left without an owner."""
+    for team in Team.objects.filter(memberships__user=user):
+        with transaction.atomic():
+            Team.objects.select_for_update().get(pk=team.pk)
+            _end(team, team.memberships.get(user=user))
 
 
 def remove(team: Team, *, by: User, username: str) -> None:
@@ -171,6 +181,10 @@ def _checked_name(name: str, *, besides: Team | None = None) -> str:
         raise _wrong("name", f"a team's name has 1 to {LONGEST_NAME} printable characters")
     if User.objects.filter(username__iexact=name).exists():
         raise _wrong("name", "a person has this name; a team needs one of its own")
+    try:
+        refuse_retired(name)
+    except ValidationError as error:
+        raise _wrong("name", error.messages[0]) from error
     same = Team.objects.filter(name__iexact=name)
     if (same.exclude(pk=besides.pk) if besides else same).exists():
         raise _wrong("name", "another team has this name")

@@ -21,6 +21,8 @@ from leaderboard.refusals import QuotaSpent
 from leaderboard.submissions.models import Submission
 
 TOTAL = "total"
+RETRY_SECONDS = 5.0
+"""When to ask again whether one of one's evaluations has finished: most take seconds."""
 ACTIVE_STATES = tuple(state for state in State if state not in FINAL_STATES)
 
 
@@ -73,6 +75,7 @@ def charge(board: Board, user: User, *, now: datetime, team: Team | None = None)
             f'{active} of your evaluations on "{board.title}" wait or run, and {board.max_concurrent} may at once; '
             "send this when one has finished, or cancel one",
             code="too_many_concurrent",
+            retry_after=RETRY_SECONDS,
         )
     return list(limits)
 

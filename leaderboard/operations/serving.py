@@ -12,10 +12,13 @@ MANAGE = str(BASE_DIR / "manage.py")
 
 def web_command(*, address: str, port: int) -> list[str]:
     """granian, WSGI: 2 processes of 16 threads. Measured against gunicorn: half the CPU a request, and slow clients do not
-    stall it while they send their headers."""
+    stall it while they send their headers.
+
+    --backpressure counts connections, idle ones too, which are kept for 30 seconds: with 64, the 129th browser waited for one
+    of the others to go."""
     granian = str(Path(sys.executable).parent / "granian")
     return [
-        *(granian, "--interface", "wsgi", "--workers", "2", "--blocking-threads", "16", "--backpressure", "64"),
+        *(granian, "--interface", "wsgi", "--workers", "2", "--blocking-threads", "16", "--backpressure", "512"),
         *("--respawn-failed-workers", "--workers-max-rss", "512", "--no-access-log", "--log-level", "error"),
         *("--host", address, "--port", str(port), "leaderboard.wsgi:application"),
     ]

@@ -28,7 +28,7 @@ from leaderboard.boards.rules import check_may_submit
 from leaderboard.evaluations import lifecycle
 from leaderboard.evaluations.models import Evaluation, State
 from leaderboard.permissions import check_answers_for, evaluates_for_free, teams_to_send_for
-from leaderboard.refusals import Conflict, FieldError, Gone, InvalidRequest, InvalidSubmission, Refusal
+from leaderboard.refusals import Conflict, FieldError, Gone, InvalidRequest, InvalidSubmission, NotAllowed, Refusal
 from leaderboard.submissions import storage
 from leaderboard.submissions.fields import Entry, Sent, check_entry, check_team
 from leaderboard.submissions.formats import check_file
@@ -181,6 +181,9 @@ def _insert(order: _Order, entry: Entry, *, content_hash: str, received: storage
             request_hash=_request_hash(order, received.sha256 if received else ""),
             submission=submission,
         )
+    # The row above points to the account: one that is being deleted is deleted by now, or has to wait.
+    if not User.objects.filter(pk=order.user.pk, is_active=True).exists():
+        raise NotAllowed("your account was closed meanwhile")
     evaluation = lifecycle.enqueue(submission, priority=order.priority)
     return _receipt(submission, evaluation, now=order.now, created=True)
 

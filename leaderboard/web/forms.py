@@ -217,6 +217,18 @@ class TokenForm(RefusableForm):
         return "days" if path == "lifetime" else super().field_of(path)
 
 
+class LeavingForm(RefusableForm):
+    """The deletion of one's account: what becomes of the submissions, and the password, so that nobody else does it."""
+
+    submissions = forms.ChoiceField(
+        choices=[("withdraw", "Withdraw them all"), ("keep", "Leave them on the boards, without my name")],
+        widget=forms.RadioSelect,
+        label="What I have submitted alone",
+    )
+    password = forms.CharField(widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}), label="Your password")
+    sure = forms.BooleanField(label="I am sure: this cannot be undone")
+
+
 class WebhookForm(RefusableForm):
     """A new webhook. boards: (slug, title) of those that the person hosts."""
 

@@ -176,7 +176,7 @@ def test_a_closed_board_takes_nothing(send, board, own_files):
 
 
 STEPS = {
-    "storing the file": (storage, "_sync_folder"),
+    "storing the file": (storage, "sync_folder"),
     "charging": (intake, "charge"),
     "naming the file": (Artifact.objects, "get_or_create"),
     "inserting the submission": (Submission.objects, "create"),
