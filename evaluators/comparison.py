@@ -19,6 +19,7 @@ from scipy import special, stats
 from evaluators import statistics
 from evaluators.columns import Columns, Floats
 from evaluators.ordering import holm
+from evaluators.statistics import Replicates, Spread
 from evaluators.track import Metric, Track
 
 __all__ = ["Difference", "compare", "holm", "mcnemar", "over_seeds", "sign_flip", "sign_flips"]
@@ -41,10 +42,37 @@ class Difference:
     reason: str = ""
 
 
-def compare(track: Track, a: Columns, b: Columns, *, metric: Metric, margin: float = 0.0) -> Difference:
+class Resamples:
+    """A metric in the resamples of submissions that are each compared with several others: drawn once for each. Lives as long
+    as the columns that it is asked for."""
+
+    def __init__(self, track: Track, metric: Metric) -> None:
+        self.track, self.metric = track, metric
+        self._whole: dict[tuple[int, int], Floats | None] = {}
+        self._seeds: dict[tuple[int, int], Replicates] = {}
+
+    def of(self, columns: Columns, *, units: int) -> Floats | None:
+        """[RESAMPLES], as `statistics.resampled` gives it; None where one unit cannot be resampled."""
+        key, name = (id(columns), units), self.metric.name
+        if key not in self._whole:
+            self._whole[key] = statistics.resampled(self.track, columns, names=[name], units=units).get(name)
+        return self._whole[key]
+
+    def by_seed(self, columns: Columns, *, units: int) -> Replicates:
+        """As `statistics.by_seed` gives it."""
+        key, name = (id(columns), units), self.metric.name
+        if key not in self._seeds:
+            self._seeds[key] = statistics.by_seed(self.track, columns, names=[name], units=units)[name]
+        return self._seeds[key]
+
+
+def compare(
+    track: Track, a: Columns, b: Columns, *, metric: Metric, margin: float = 0.0, resamples: Resamples | None = None
+) -> Difference:
     """The paired difference a - b of two submissions' columns (whole, or the same selection of both).
 
     margin: p tests whether the difference is `margin`, in the metric's unit; value and interval are those of a - b itself.
+    resamples: those of this track and metric, where one side is compared with others too.
     """
     mine, theirs = (float(track.reduce(columns)[metric.name]) for columns in (a, b))
     if not (math.isfinite(mine) and math.isfinite(theirs)):
@@ -54,7 +82,7 @@ def compare(track: Track, a: Columns, b: Columns, *, metric: Metric, margin: flo
         return Difference(metric.name, value, None, None, None, "", reason="a fact is known, not estimated")
     if metric.estimator in ("proportion", "mean"):
         return _compare_means(metric, a, b, value=value, margin=margin)
-    return _compare_functions(track, metric, a, b, value=value, margin=margin)
+    return _compare_functions(resamples or Resamples(track, metric), a, b, value=value, margin=margin)
 
 
 def mcnemar(only_a: int, only_b: int) -> float:
@@ -132,25 +160,27 @@ def _test_units(pairs: _Pairs, *, binary: bool, margin: float) -> tuple[str, flo
     return "sign flips", sign_flip(np.bincount(pairs.cluster, weights=per_unit - margin).astype(np.float64))
 
 
-def _compare_functions(track: Track, metric: Metric, a: Columns, b: Columns, *, value: float, margin: float) -> Difference:
-    size = max(a.units, b.units)
-    drawn = [statistics.resampled(track, columns, names=[metric.name], units=size) for columns in (a, b)]
-    if not all(drawn):
-        return Difference(metric.name, value, None, None, None, "", reason="one test unit cannot be resampled")
-    resampled = drawn[0][metric.name] - drawn[1][metric.name]
+def _compare_functions(resamples: Resamples, a: Columns, b: Columns, *, value: float, margin: float) -> Difference:
+    """With unit effects u, seed effects s and their interaction us, the variance of the difference is
+
+        var_u / n + var_us / (n S) + var_s / S.
+
+    The bootstrap of units has the first two; what seeds add to them (`statistics.seed_spread`) is the third, and widens either
+    side of the interval. The interaction counts once."""
+    name, size = resamples.metric.name, max(a.units, b.units)
+    drawn = [resamples.of(columns, units=size) for columns in (a, b)]
+    if drawn[0] is None or drawn[1] is None:
+        return Difference(name, value, None, None, None, "", reason="one test unit cannot be resampled")
+    resampled = drawn[0] - drawn[1]
     cluster, clusters = statistics.clusters_of(a)
-    groups = size if cluster is None else clusters
-    low, high = statistics.bias_corrected(value, resampled, units=groups)
+    low, high = statistics.bias_corrected(value, resampled, units=size if cluster is None else clusters)
     if math.isnan(low):
-        return Difference(metric.name, value, None, None, None, "", reason="too few resamples have a value")
-    by_seed = _seed_differences(track, metric, a, b)
-    p_units, p_seeds = _bootstrap_p(resampled, margin=margin), over_seeds(by_seed - margin)
-    spread = statistics.clustered_spread(by_seed, cluster=np.arange(len(by_seed)))
-    half = spread.half_width if math.isfinite(spread.variance) else 0.0
+        return Difference(name, value, None, None, None, "", reason="too few resamples have a value")
+    differences, spread = _over_seeds(a, b, *(resamples.by_seed(columns, units=size) for columns in (a, b)))
+    low, high = statistics.widened(value, spread, low, high)
+    p_units, p_seeds = _bootstrap_p(resampled, margin=margin), over_seeds(differences - margin)
     p, method = (p_units, "joint bootstrap of test units") if p_units >= p_seeds else (p_seeds, "Student's t over seeds")
-    return Difference(
-        metric.name, value, value - math.hypot(value - low, half), value + math.hypot(high - value, half), p, method
-    )
+    return Difference(name, value, low, high, p, method)
 
 
 def _bootstrap_p(resampled: Floats, *, margin: float) -> float:
@@ -212,14 +242,20 @@ def _cells(columns: Columns, column: str) -> dict[int, Floats]:
     return cells
 
 
-def _seed_differences(track: Track, metric: Metric, a: Columns, b: Columns) -> Floats:
-    """The metric's difference for each pair of replicates, paired as in `_paired_table`."""
-    mine, theirs = (
-        {int(seed): float(track.reduce(columns.select(seed=seed))[metric.name]) for seed in np.unique(columns.index["seed"])}
-        for columns in (a, b)
-    )
-    if list(mine) == list(theirs):
-        return np.array([mine[seed] - theirs[seed] for seed in mine])
-    if 1 in (len(mine), len(theirs)):
-        return np.array([x - y for x in mine.values() for y in theirs.values()])
-    return np.array([np.mean(list(mine.values())) - np.mean(list(theirs.values()))])
+def _over_seeds(a: Columns, b: Columns, mine: Replicates, theirs: Replicates) -> tuple[Floats, Spread]:
+    """The differences of the replicates, paired as in `_paired_table`, and what seeds add to the variance of their mean."""
+    paired = np.array_equal(np.unique(a.index["seed"]), np.unique(b.index["seed"]))
+    if not paired and min(len(mine.values), len(theirs.values)) > 1:
+        apart = statistics.seed_spread(mine), statistics.seed_spread(theirs)
+        return np.array([mine.values.mean() - theirs.values.mean()]), _sum_of(*apart)
+    differences = mine.values - theirs.values  # one replicate stands against every one of the other side
+    resamples = min(mine.moved.shape[1], theirs.moved.shape[1])
+    return differences, statistics.seed_spread(Replicates(differences, mine.moved[:, :resamples] - theirs.moved[:, :resamples]))
+
+
+def _sum_of(one: Spread, other: Spread) -> Spread:
+    """Of two independent means, with the quantile of Cochran & Cox (1950)."""
+    total = one.variance + other.variance
+    if total == 0:
+        return one
+    return Spread(total, (one.variance * one.quantile + other.variance * other.quantile) / total)

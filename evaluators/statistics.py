@@ -204,32 +204,50 @@ def resampled(track: Track, columns: Columns, *, names: Sequence[str], units: in
 
 
 def spread_over_seeds(track: Track, columns: Columns, *, names: Sequence[str]) -> dict[str, Spread]:
-    """Variance of the named metrics' mean over seeds, beyond what the bootstrap of units accounts for. Nothing for one seed.
-
-    A seed's value moves because of the seed and because seeds take the units differently. The bootstrap has the latter
-    already; it is measured as the variance between seeds of how each seed's value moves in the same resample.
-    """
-    seeds = np.unique(columns.index["seed"])
-    cluster, groups = clusters_of(columns)
-    if len(seeds) < 2:
+    """Variance of the named metrics' mean over seeds, beyond what the bootstrap of units accounts for. Nothing for one seed."""
+    if len(np.unique(columns.index["seed"])) < 2:
         return {}
-    parts = [columns.select(seed=seed) for seed in seeds]
+    return {name: seed_spread(replicates) for name, replicates in by_seed(track, columns, names=names).items()}
+
+
+@dataclass(frozen=True)
+class Replicates:
+    """A metric of each seed, [S]; and in resamples of the test units that are the same for all, [S, r]: r is 0 where seeds have
+    units of their own."""
+
+    values: Floats
+    moved: Floats
+
+
+def by_seed(track: Track, columns: Columns, *, names: Sequence[str], units: int | None = None) -> dict[str, Replicates]:
+    """The named metrics, each seed by itself. units: as for `resampled`."""
+    parts = [columns.select(seed=seed) for seed in np.unique(columns.index["seed"])]
     values = [track.reduce(part) for part in parts]
     crossed = len(parts[0].unit) > 0 and all(np.array_equal(part.unit, parts[0].unit) for part in parts)
+    cluster, groups = clusters_of(columns)
+    groups = max(groups, units or 0) if cluster is None else groups
     weights = next(iter(weight_chunks(groups, bootstrap_seed(track.spec.slug))))[:SEED_RESAMPLES]
     weights = weights if cluster is None else weights[:, cluster]
     moves = [track.reduce(part, weights) for part in parts] if crossed else []
+    empty = np.empty((len(parts), 0))
     return {
-        name: _over_seeds(np.array([value[name] for value in values]), np.array([move[name] for move in moves]))
+        name: Replicates(
+            np.array([float(value[name]) for value in values]), np.array([move[name] for move in moves]) if moves else empty
+        )
         for name in names
     }
 
 
-def _over_seeds(values: Floats, moved: Floats) -> Spread:
-    """From each seed's value [S] and its resamples [S, r] (or none)."""
+def seed_spread(replicates: Replicates) -> Spread:
+    """Variance of the mean over seeds, beyond what the bootstrap of units accounts for.
+
+    A seed's value moves because of the seed and because seeds take the units differently. The bootstrap has the latter
+    already; it is measured as the variance between seeds of how each seed's value moves in the same resample.
+    """
+    values, moved = replicates.values, replicates.moved
     whole = clustered_spread(values, cluster=np.arange(len(values)))
     both = 0.0
-    if len(moved):
+    if len(values) > 1 and moved.size:
         both = float(np.nanmean((moved - values[:, None]).var(axis=0, ddof=1))) / len(values)
     return Spread(max(whole.variance - both, 0.0) if math.isfinite(both) else whole.variance, whole.quantile)
 
@@ -253,7 +271,7 @@ def _estimate(metric: Metric, value: float, columns: Columns, drawn: Floats | No
     elif drawn is not None:
         low, high = bias_corrected(value, drawn, units=clusters_of(columns)[1])
         if over_seeds is not None:
-            low, high = _widen(value, over_seeds, low, high)
+            low, high = widened(value, over_seeds, low, high)
     if not (math.isfinite(low) and math.isfinite(high)):
         return Estimate(value)
     return Estimate(value, max(low, metric.lower), min(high, metric.upper))
@@ -272,7 +290,7 @@ def _mean_interval(metric: Metric, value: float, columns: Columns) -> tuple[floa
     return value - spread.half_width, value + spread.half_width
 
 
-def _widen(value: float, over_seeds: Spread, low: float, high: float) -> tuple[float, float]:
+def widened(value: float, over_seeds: Spread, low: float, high: float) -> tuple[float, float]:
     """Add what varies over seeds to a bootstrap interval, each side by itself (Zou & Donner 2008 recover variances from
     limits so)."""
     if not math.isfinite(over_seeds.variance):

@@ -26,7 +26,8 @@ from leaderboard.submissions import storage
 
 if TYPE_CHECKING:
     from evaluators.columns import Columns
-    from evaluators.track import Track
+    from evaluators.comparison import Resamples
+    from evaluators.track import Metric, Track
 
 logger = logging.getLogger(__name__)
 
@@ -64,13 +65,16 @@ def complete_tests(
     missing = [pair for pair in combinations(sorted(evaluations), 2) if pair not in known]
     if not missing:
         return known
+    from evaluators.comparison import Resamples  # noqa: PLC0415  loads scipy
+
     reader = track_reader(track, version=version)
     if reader is None:
         return None
     columns = _columns_of({evaluation for pair in missing for evaluation in pair}, part=part)
+    resamples = Resamples(*_metric_of(combined(reader, recipe), metric))
     for pair in missing:
         keep()
-        test = _test(combined(reader, recipe), pair, columns, metric=metric)
+        test = _test(resamples, pair, columns)
         test.part = part
         if not columns.keys() >= set(pair):
             _put_off(test, failures=failures.get(pair, 0) + 1)
@@ -179,18 +183,21 @@ def _columns_of(evaluations: set[int], *, part: str) -> dict[int, Columns | None
     return found
 
 
-def _test(track: Track, pair: Pair, columns: Mapping[int, Columns | None], *, metric: str) -> PairedTest:
+def _metric_of(track: Track, name: str) -> tuple[Track, Metric]:
+    return track, next(each for each in track.spec.metrics if each.name == name)
+
+
+def _test(resamples: Resamples, pair: Pair, columns: Mapping[int, Columns | None]) -> PairedTest:
     """One test. What cannot be tested is kept as such, with the reason: it would fail again each time."""
     from evaluators.comparison import compare  # noqa: PLC0415  loads scipy
 
-    test = PairedTest(first_id=pair[0], second_id=pair[1], metric=metric)
+    test = PairedTest(first_id=pair[0], second_id=pair[1], metric=resamples.metric.name)
     first, second = columns.get(pair[0]), columns.get(pair[1])
     if first is None or second is None:
         test.reason = "the columns of one of the two cannot be read"
         return test
-    wanted = next(each for each in track.spec.metrics if each.name == metric)
     try:
-        found = compare(track, first, second, metric=wanted)
+        found = compare(resamples.track, first, second, metric=resamples.metric, resamples=resamples)
     except (ValueError, KeyError, IndexError, ArithmeticError) as error:
         logger.warning("evaluations %s and %s cannot be compared", *pair, exc_info=True)
         test.reason = f"their columns do not fit each other ({error})"[:200]

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from evaluators import comparison
+from evaluators import comparison, statistics
 from evaluators.columns import Columns
 from evaluators.comparison import compare
 from tests.evaluators.test_statistics import MeanTrack, columns_of
@@ -204,6 +204,59 @@ def test_equal_proportions_are_called_different_no_more_often_than_stated(p: flo
         a, b = (difficulty + rng.normal(size=200) < np.sqrt(2) * stats.norm.ppf(p) for _ in range(2))
         wrong += comparison.mcnemar(int((a & ~b).sum()), int((b & ~a).sum())) <= 0.05
     assert 0.01 <= wrong / 1000 <= 0.06  # exact, hence on the safe side
+
+
+@pytest.mark.parametrize(
+    ("seeds", "unit_sd", "seed_sd", "noise"), [(3, 0.3, 0.1, 1.0), (5, 0.3, 0.1, 1.0), (10, 0.3, 0.1, 1.0)]
+)
+def test_the_interval_of_a_difference_of_functions_covers(seeds: int, unit_sd: float, seed_sd: float, noise: float) -> None:
+    rng = np.random.default_rng(seeds)
+    covered = 0
+    for _ in range(200):
+        shared = 2 + rng.normal(size=(1, 100))
+        a, b = (
+            columns_of(
+                shared
+                + unit_sd * rng.normal(size=(1, 100))
+                + seed_sd * rng.normal(size=(seeds, 1))
+                + noise * rng.normal(size=(seeds, 100))
+            )
+            for _ in range(2)
+        )
+        found = compare(TRACK, a, b, metric=SQUARE)
+        covered += found.ci_low <= 0 <= found.ci_high
+    assert 0.915 <= covered / 200 <= 0.985
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_the_interaction_of_units_and_seeds_counts_once(paired: bool) -> None:
+    """Of a mean, the bootstrap gives the interval that the analysis of variance gives."""
+    rng = np.random.default_rng(14)
+    a, b = (columns_of(rng.normal(size=(1, 400)) + 3 * rng.normal(size=(10, 400))) for _ in range(2))
+    if not paired:
+        b = Columns(unit=b.unit, index={"seed": b.index["seed"] + 10}, values=b.values)
+    function = MEAN.model_copy(update={"estimator": "function"})
+    found = compare(TRACK, a, b, metric=function)
+    variances = [statistics.spread_of_mean(side.values["y"], unit=side.unit, seed=side.index["seed"]) for side in (a, b)]
+    expected = 2 * 1.97 * np.sqrt(sum(spread.variance for spread in variances))
+    assert found.ci_high - found.ci_low == pytest.approx(expected, rel=0.12)
+
+
+def test_different_seeds_of_both_sides_widen_the_interval_of_a_function() -> None:
+    rng = np.random.default_rng(15)
+    units = rng.normal(loc=2.0, size=(1, 300))
+    a, b = (columns_of(units + 0.5 * rng.normal(size=(4, 1))) for _ in range(2))
+    apart = Columns(unit=b.unit, index={"seed": b.index["seed"] + 4}, values=b.values)
+    found = compare(TRACK, a, apart, metric=SQUARE)
+    assert found.ci_high - found.ci_low > 2  # about 2 x 2 x 2.6 x 0.5 x sqrt(2 / 4) by hand, where units alone cancel
+
+
+def test_resamples_that_are_kept_change_nothing() -> None:
+    rng = np.random.default_rng(16)
+    sides = [columns_of(rng.normal(loc=2.0, size=(3, 60))) for _ in range(3)]
+    kept = comparison.Resamples(TRACK, SQUARE)
+    for a, b in itertools.combinations(sides, 2):
+        assert compare(TRACK, a, b, metric=SQUARE, resamples=kept) == compare(TRACK, a, b, metric=SQUARE)
 
 
 def test_a_clear_difference_is_found() -> None:

@@ -233,7 +233,7 @@ def test_pairs_are_computed_once(answers, turn, monkeypatch):
     seen = []
     inner = pairs._test
     monkeypatch.setattr(
-        pairs, "_test", lambda track, pair, columns, metric: seen.append(pair) or inner(track, pair, columns, metric=metric)
+        pairs, "_test", lambda track, pair, columns, **rest: seen.append(pair) or inner(track, pair, columns, **rest)
     )
     new = answers("new", right(50, range(9)))
     turn()
