@@ -25,7 +25,7 @@ from evaluators import registry, versions
 from evaluators.columns import Columns
 from evaluators.comparison import Resamples, compare
 from evaluators.runtime import Job, Runtime
-from evaluators.track import Metric, Track
+from evaluators.track import Track
 
 TRACKS = ("digits-classification", "few-step-sampling", "homophily-and-depth")
 HEADS = (20, 50)
@@ -37,7 +37,7 @@ KEPT = 0.9
 def evaluated(track: Track, runtime: Runtime) -> list[Columns]:
     """Columns of the track's baselines."""
     jobs = [Job(track.spec.slug, "config", model=each.model, config=dict(each.config)) for each in track.spec.baselines]
-    results = [runtime.evaluate(job, on_event=lambda event: None, cancel=threading.Event()) for job in jobs[:BASELINES]]
+    results = [runtime.evaluate(job, on_event=lambda _: None, cancel=threading.Event()) for job in jobs[:BASELINES]]
     return [Columns.from_bytes(result.columns) for result in results]
 
 
