@@ -232,9 +232,7 @@ def test_pairs_are_computed_once(answers, turn, monkeypatch):
     assert PairedTest.objects.count() == 3
     seen = []
     inner = pairs._test
-    monkeypatch.setattr(
-        pairs, "_test", lambda track, pair, columns, **rest: seen.append(pair) or inner(track, pair, columns, **rest)
-    )
+    monkeypatch.setattr(pairs, "_test", lambda resamples, pair, columns: seen.append(pair) or inner(resamples, pair, columns))
     new = answers("new", right(50, range(9)))
     turn()
     assert len(seen) == 3
