@@ -20,7 +20,8 @@ import numpy as np
 from evaluators.columns import Array
 from evaluators.data import arrays
 from evaluators.failures import EvaluationFailure, FailureCode
-from evaluators.runtime import entrants, framing, numerics, sandbox
+from evaluators.runtime import box, entrants, framing, numerics, sandbox
+from evaluators.runtime.jobs import PROGRAM
 from evaluators.runtime.orders import Order
 from evaluators.track import Run, Track
 
@@ -77,8 +78,7 @@ def _work(order: Order, ends: Ends, *, rules: sandbox.Rules | None, diary: Diary
     if rules is not None:
         diary.mark("lock-down")
         diary.layers |= sandbox.lock_down(rules)
-        if order.untrusted and not sandbox.is_enough_for_untrusted(diary.layers):
-            raise EvaluationFailure(FailureCode.SYSTEM_ERROR, sandbox.NO_WALLS)
+        _check_walls(order, diary.layers)
     diary.mark("build")
     report = _reporter(ends.progress)
     report(0.0)  # from here on, what happens may be the model's doing (`watch`)
@@ -88,6 +88,14 @@ def _work(order: Order, ends: Ends, *, rules: sandbox.Rules | None, diary: Diary
     outputs = predict()
     diary.mark("answer")
     return _as_arrays(outputs, track)
+
+
+def _check_walls(order: Order, layers: dict[str, str]) -> None:
+    """What was tried when the process started must hold now too, or the file stays closed."""
+    if order.untrusted and not sandbox.is_enough_for_untrusted(layers):
+        raise EvaluationFailure(FailureCode.SYSTEM_ERROR, sandbox.NO_WALLS)
+    if order.kind == PROGRAM and not box.is_enough_for_code(layers):
+        raise EvaluationFailure(FailureCode.SYSTEM_ERROR, box.NO_BOX)
 
 
 def load_attribute(reference: str) -> Any:

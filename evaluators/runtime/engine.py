@@ -91,6 +91,7 @@ class Runtime:
     data_dir:  the field's standard files, for full data. device: "auto", "cpu" or "cuda".
     sandbox:   False runs models without lock-down, for a developer's own models on a machine that has no sandbox.
     spawned:   serve jobs in one spawned process instead of forked ones, as CUDA needs it; None: only there.
+    code_formats: take programs too, which are code, in a box.
     """
 
     def __init__(
@@ -102,10 +103,11 @@ class Runtime:
         device: str = "auto",
         sandbox: bool = True,
         spawned: bool | None = None,
+        code_formats: bool = False,
     ) -> None:
         cache_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.secret, self.cache_dir, self.data_dir, self.sandbox = secret, cache_dir, data_dir, sandbox
-        self.workshop = Workshop(folder=cache_dir, device=device, sandboxed=sandbox, spawned=spawned)
+        self.workshop = Workshop(folder=cache_dir, device=device, sandboxed=sandbox, spawned=spawned, code_formats=code_formats)
         self._ready: dict[str, Ready] = {}
         self._turn = threading.Lock()
 
@@ -166,7 +168,12 @@ class _Evaluation:
         self.on_event(Event("load", 0.0))
         ready = _system_fault(lambda: self.runtime.prepare(self.job.track), f'the data of "{self.job.track}" cannot be loaded')
         self.runtime.workshop.open()
-        request = requests.resolve(self.job, ready.track.spec, device=self.runtime.workshop.device_of(self.job.kind))
+        request = requests.resolve(
+            self.job,
+            ready.track.spec,
+            device=self.runtime.workshop.device_of(self.job.kind),
+            code=self.runtime.workshop.code_formats,
+        )
         self.stages.end("load")
         filling = fills.columns_of(
             ready,

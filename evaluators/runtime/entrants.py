@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from evaluators.columns import Array
 from evaluators.failures import EvaluationFailure, FailureCode
+from evaluators.runtime.jobs import PROGRAM
 from evaluators.runtime.orders import Order
 from evaluators.track import Arrays, Run, Track
 
@@ -29,6 +30,8 @@ def prepare(order: Order, artifact: int | None) -> None:
     if order.kind == "predictions" and artifact is not None and os.pread(artifact, 4, 0) == PARQUET:
         with contextlib.suppress(ModuleNotFoundError):
             importlib.import_module("pyarrow.parquet")
+    if order.kind == PROGRAM:
+        importlib.import_module("evaluators.runtime.programs").import_late_modules()
     if order.model:
         model_class(order)
 
@@ -46,6 +49,8 @@ def open_entrant(
         return _weights(order, raw, track=track, public=public, run=run)
     if order.kind == "onnx":
         return _onnx(raw, track=track, public=public, run=run, notes=notes)
+    if order.kind == PROGRAM:
+        return _program(raw, track=track, public=public, run=run)
     return _predictions(raw, track=track, public=public, run=run)
 
 
@@ -86,6 +91,16 @@ def _onnx(raw: memoryview, *, track: Track, public: Arrays, run: Run, notes: dic
     session = open_session(raw, contract, batch=track.spec.batch)
     notes["onnx_opset"] = str(session.opset)
     return lambda: track.predict(_once(lambda: OnnxClassifier(session)), public, run)
+
+
+def _program(raw: memoryview, *, track: Track, public: Arrays, run: Run) -> Predict:
+    from evaluators.runtime.programs import open_program  # noqa: PLC0415 - torch
+
+    contract = track.spec.onnx
+    if contract is None:
+        raise EvaluationFailure(FailureCode.INVALID_ARTIFACT, f"{track.spec.slug} takes no programs")
+    program = open_program(raw, contract, batch=track.spec.batch)
+    return lambda: track.predict(_once(lambda: program), public, run)
 
 
 def _predictions(raw: memoryview, *, track: Track, public: Arrays, run: Run) -> Predict:

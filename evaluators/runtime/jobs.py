@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from evaluators.track import Kind
+
+EntryKind = Kind | Literal["program"]
+"""What can be submitted: the kinds that tracks name, and programs (TorchScript, torch.export), which are code."""
+
+CODE_FORMATS = "code_formats"
+"""The layer of a worker that says whether it can open them."""
+
+PROGRAM: Literal["program"] = "program"
+
+
+def accepted_kinds(accepts: Sequence[str], *, code: bool) -> tuple[str, ...]:
+    """The kinds that a track takes on a server. code: whether the server takes formats that are code; those keep to the
+    track's ONNX contract."""
+    return (*accepts, PROGRAM) if code and "onnx" in accepts else tuple(accepts)
 
 
 @dataclass(frozen=True)
@@ -21,7 +35,7 @@ class Job:
     """
 
     track: str
-    kind: Kind
+    kind: EntryKind
     model: str = ""
     config: dict[str, Any] = field(default_factory=dict)
     artifact: Path | None = None

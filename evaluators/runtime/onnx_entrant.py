@@ -9,19 +9,16 @@ from typing import Any
 
 import numpy as np
 import onnx
-import torch
-from torch import Tensor
 
 from evaluators import limits
 from evaluators.columns import Array
 from evaluators.failures import EvaluationFailure, FailureCode
 from evaluators.runtime.onnx_cost import count_cost
+from evaluators.runtime.trained_elsewhere import TrainedElsewhere
 from evaluators.track import OnnxContract, TensorSpec
-from reference_models.inputs import Labelled, Report
 
 ORT_TYPES = {"float16": "tensor(float16)", "float32": "tensor(float)", "float64": "tensor(double)", "int64": "tensor(int64)"}
 DTYPES = {name: dtype for dtype, name in ORT_TYPES.items()}
-SUM_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -193,48 +190,16 @@ def _listed(tensors: Sequence[Any]) -> str:
     )
 
 
-class OnnxClassifier:
-    """An ONNX file in the role of a Classifier, with one replicate that was trained elsewhere."""
+class OnnxClassifier(TrainedElsewhere):
+    """An opened ONNX file as a Classifier."""
 
     def __init__(self, opened: OnnxSession) -> None:
+        super().__init__(input=opened.input, output=opened.output, batch=opened.batch, cost=opened.cost)
         self.opened = opened
 
-    def fit(self, train: Labelled, *, seeds: Sequence[int], report: Report) -> None:
-        """Nothing: it comes trained."""
-        del train, seeds, report
-
-    def predict(self, x: Tensor) -> Tensor:
-        """x [n, ...] -> logits [1, n, classes]; probabilities become their logarithms."""
-        inputs = np.ascontiguousarray(x.cpu().numpy(), dtype=self.opened.input.dtype)
-        size = self.opened.batch
-        answers = [self._answer(inputs[start : start + size]) for start in range(0, len(inputs), size)]
-        return torch.from_numpy(np.concatenate(answers))[None]
-
-    def cost(self) -> dict[str, float]:
-        """`params` and `macs` for one example, counted in the graph."""
-        return self.opened.cost
-
-    def _answer(self, inputs: Array) -> Array:
-        wanted = self.opened.output
-        answer = np.asarray(self.opened.session.run([wanted.name], {self.opened.input.name: inputs})[0])
-        shape = len(inputs), *wanted.shape[1:]
-        if answer.shape != shape:
-            raise EvaluationFailure(
-                FailureCode.WRONG_OUTPUT,
-                f'expected "{wanted.name}" {wanted.dtype} {list(shape)} for {len(inputs)} inputs, got {list(answer.shape)}',
-            )
-        return _log(answer) if wanted.name == "probabilities" else answer
-
-
-def _log(probabilities: Array) -> Array:
-    """Logits whose softmax gives the probabilities back. Zero becomes the smallest normal number."""
-    p = np.asarray(probabilities, dtype=np.float32)
-    if (p < 0).any() or (np.abs(p.sum(axis=-1) - 1) > SUM_TOLERANCE).any():
-        raise EvaluationFailure(
-            FailureCode.WRONG_OUTPUT,
-            'expected "probabilities" that are at least 0 and sum to 1 in each row; send "logits" instead',
-        )
-    return np.asarray(np.log(np.maximum(p, np.finfo(np.float32).tiny)))
+    def run(self, inputs: Array) -> Array:
+        """One batch through onnxruntime."""
+        return np.asarray(self.opened.session.run([self.output.name], {self.input.name: inputs})[0])
 
 
 def _short(error: Exception) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from evaluators import registry
 from evaluators.failures import EvaluationFailure, FailureCode
-from evaluators.runtime.jobs import Job
+from evaluators.runtime.jobs import PROGRAM, Job, accepted_kinds
 from evaluators.runtime.orders import Order
 from evaluators.track import Run, Spec, Track
 from reference_models import registry as models
@@ -37,7 +37,7 @@ class Request:
             dtype=spec.dtype,
             memory_mb=spec.budget.memory_mb,
             wall_s=wall_s,
-            sandbox=sandbox,
+            sandbox=sandbox or self.job.kind == PROGRAM,  # code never runs without
         )
 
 
@@ -53,10 +53,14 @@ def track_class(slug: str) -> type[Track]:
         raise _invalid(str(error.args[0])) from None
 
 
-def resolve(job: Job, spec: Spec, *, device: str, partial: bool = False) -> Request:
-    """Check a job against its track's spec, and settle what it leaves open. partial: nothing stands in for other slices."""
-    if job.kind not in spec.accepts:
-        raise _invalid(f'{spec.slug} takes submissions of kind {", ".join(spec.accepts)}, got "{job.kind}"')
+def resolve(job: Job, spec: Spec, *, device: str, partial: bool = False, code: bool = False) -> Request:
+    """Check a job against its track's spec, and settle what it leaves open. partial: nothing stands in for other slices.
+    code: formats that are code are taken."""
+    if job.kind == PROGRAM and not code:
+        raise _invalid("this server takes no formats that are code (TorchScript, exported programs): export to ONNX")
+    accepted = accepted_kinds(spec.accepts, code=code)
+    if job.kind not in accepted:
+        raise _invalid(f'{spec.slug} takes submissions of kind {", ".join(accepted)}, got "{job.kind}"')
     needs_file = job.kind != "config"
     if needs_file != (job.artifact is not None):
         raise _invalid(f'a submission of kind "{job.kind}" {"needs a file" if needs_file else "takes no file"}')

@@ -7,8 +7,9 @@ import importlib
 from pathlib import Path
 
 from evaluators.failures import EvaluationFailure, FailureCode
-from evaluators.runtime import sandbox
+from evaluators.runtime import box, sandbox
 from evaluators.runtime.cgroups import ControlGroup
+from evaluators.runtime.jobs import CODE_FORMATS, PROGRAM
 from evaluators.runtime.orders import Order
 from evaluators.runtime.watch import Answer, Watch
 from evaluators.runtime.zygote_process import ZygoteGoneError, ZygoteProcess
@@ -20,12 +21,13 @@ WATCH = "active: resident memory, looked at 20 times a second"
 class Workshop:
     """Starts what is missing, and restarts what died. device: "cpu" or "cuda" once `open` was called."""
 
-    def __init__(self, *, folder: Path, device: str, sandboxed: bool, spawned: bool | None) -> None:
-        self.folder, self.device, self.sandboxed = folder, device, sandboxed
+    def __init__(self, *, folder: Path, device: str, sandboxed: bool, spawned: bool | None, code_formats: bool) -> None:
+        self.folder, self.device, self.sandboxed, self.code_formats = folder, device, sandboxed, code_formats
         self._spawned = spawned
         self._group = ControlGroup()
         self._zygote: ZygoteProcess | None = None
         self._server: ZygoteProcess | None = None
+        self._boxed: ZygoteProcess | None = None
 
     def open(self) -> None:
         """Settle the device, and start the processes that serve configs."""
@@ -41,7 +43,10 @@ class Workshop:
 
     def process_for(self, order: Order) -> ZygoteProcess:
         """A warm process that serves this order, with its memory limited. Raises EvaluationFailure(SYSTEM_ERROR)."""
-        process = self._for_strangers() if order.untrusted else self._for_configs()
+        if order.kind == PROGRAM:
+            process = self._for_programs()
+        else:
+            process = self._for_strangers() if order.untrusted else self._for_configs()
         self._group.limit(order.memory_mb)
         return process
 
@@ -57,7 +62,8 @@ class Workshop:
     def layers(self) -> dict[str, str]:
         """Each layer on this machine, as a child found it when it tried."""
         self.open()
-        return {**self._for_any_zygote().layers, "control_group": self._group.state, "memory_watch": WATCH}
+        own = {"control_group": self._group.state, "memory_watch": WATCH, CODE_FORMATS: self._state_of_box()}
+        return {**self._for_any_zygote().layers, **own}
 
     def versions(self) -> dict[str, str]:
         """Library versions in the process that predicts."""
@@ -79,7 +85,7 @@ class Workshop:
 
     def close(self) -> None:
         """End all processes, and remove their control group."""
-        for process in (self._zygote, self._server):
+        for process in (self._zygote, self._server, self._boxed):
             if process is not None:
                 self._discard(process)
         self._group.close()
@@ -89,6 +95,24 @@ class Workshop:
         if self.sandboxed and not sandbox.is_enough_for_untrusted(zygote.layers):
             raise EvaluationFailure(FailureCode.SYSTEM_ERROR, sandbox.NO_WALLS)
         return zygote
+
+    def _for_programs(self) -> ZygoteProcess:
+        """The zygote in a box. There is no way around it, not even for a developer's own programs."""
+        if self._boxed is None or not self._boxed.answers():
+            self._discard(self._boxed)
+            self._boxed = self._start(spawned=False, device="cpu", boxed=True)
+        if not box.is_enough_for_code(self._boxed.layers):
+            raise EvaluationFailure(FailureCode.SYSTEM_ERROR, box.NO_BOX)
+        return self._boxed
+
+    def _state_of_box(self) -> str:
+        if not self.code_formats:
+            return "off: this worker takes no formats that are code"
+        try:
+            self._for_programs()
+        except EvaluationFailure as failure:
+            return f"not active: {failure.message}"
+        return sandbox.ACTIVE
 
     def _for_any_zygote(self) -> ZygoteProcess:
         if self._zygote is None or not self._zygote.answers():
@@ -111,9 +135,16 @@ class Workshop:
                 return self._for_any_zygote()
         return self._server
 
-    def _start(self, *, spawned: bool, device: str) -> ZygoteProcess:
+    def _start(self, *, spawned: bool, device: str, boxed: bool = False) -> ZygoteProcess:
+        if boxed and not box.installed():
+            raise EvaluationFailure(FailureCode.SYSTEM_ERROR, f"{box.NO_BOX} ({box.NO_PROGRAM})")
         process = ZygoteProcess(
-            folder=self.folder, sandboxed=self.sandboxed, spawned=spawned, device=device, groups=self._group.folders
+            folder=self.folder,
+            sandboxed=self.sandboxed or boxed,
+            spawned=spawned,
+            device=device,
+            groups=self._group.folders,
+            boxed=boxed,
         )
         try:
             process.greet()
@@ -127,3 +158,4 @@ class Workshop:
             process.close()
             self._zygote = None if process is self._zygote else self._zygote
             self._server = None if process is self._server else self._server
+            self._boxed = None if process is self._boxed else self._boxed

@@ -48,6 +48,10 @@ def main() -> None:
     options = _options()
     layers: dict[str, str] = {}
     cgroups.enter(options.group)
+    if options.box == "enter":
+        _continue_in_a_box(options)
+    if options.box == "inside":
+        layers["bubblewrap"] = sandbox.ACTIVE
     if options.sandbox:
         namespaces.enter(layers, empty_folder=Path(options.empty_folder))
     if layers.get("pid_namespace") == sandbox.ACTIVE:
@@ -70,12 +74,29 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--sandbox", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--group", action="append", default=[], help="a control group to enter")
     parser.add_argument("--spawned", action="store_true", help="serve the jobs in this process, as CUDA needs it")
+    parser.add_argument("--box", choices=("no", "enter", "inside"), default="no", help="for formats that are code")
+    parser.add_argument("--package", action="append", default=[], help="a folder that the box holds")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="cpu")
     return parser.parse_args()
 
 
+def _continue_in_a_box(options: argparse.Namespace) -> NoReturn:
+    """Start this program again in a box. The fork before it makes this process, which has one thread and waits, the parent with
+    which the box dies: a parent's death is that of the thread that forked, and the runtime's threads come and go."""
+    from evaluators.runtime import box  # noqa: PLC0415 - only here
+
+    _continue_inside(options)
+    arguments = [
+        *("--channel", str(options.channel), "--parent", str(options.parent), "--user", str(options.user)),
+        *("--empty-folder", box.EMPTY, "--box", "inside"),
+    ]
+    words = box.command(arguments, packages=options.package)
+    os.execv(words[0], words)  # noqa: S606 - no shell is wanted
+
+
 def _continue_inside(options: argparse.Namespace) -> None:
-    """Fork: the child is process 1 of the new namespace, and goes on; this process waits for it and ends as it ends."""
+    """Fork: the child is process 1 of the new namespace, where one was made, and goes on; this process waits for it and ends as
+    it ends."""
     inner = os.fork()
     if inner == 0:
         return

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from evaluators import limits
 from evaluators.failures import EvaluationFailure, FailureCode
-from evaluators.runtime import numerics, orders, sandbox
+from evaluators.runtime import box, numerics, orders, sandbox
 from evaluators.runtime.owned_folder import OwnedFolder
 
 START_S = 120.0
@@ -39,9 +39,12 @@ class ZygoteGoneError(Exception):
 
 
 class ZygoteProcess:
-    """A running zygote. `layers` and `versions` are what it said of itself. spawned: it serves jobs itself, and never forks."""
+    """A running zygote. `layers` and `versions` are what it said of itself. spawned: it serves jobs itself, and never forks.
+    boxed: it runs in a box (`box`), for formats that are code."""
 
-    def __init__(self, *, folder: Path, sandboxed: bool, spawned: bool, device: str, groups: list[Path]) -> None:
+    def __init__(
+        self, *, folder: Path, sandboxed: bool, spawned: bool, device: str, groups: list[Path], boxed: bool = False
+    ) -> None:
         self._empty = OwnedFolder(folder)
         self.channel, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         parent = os.pidfd_open(os.getpid())
@@ -51,6 +54,8 @@ class ZygoteProcess:
                     *self._command(other.fileno(), parent),
                     *("--sandbox" if sandboxed else "--no-sandbox", "--device", device),
                     *(["--spawned"] if spawned else []),
+                    *(["--box", "enter"] if boxed else []),
+                    *(word for folder in (box.package_folders() if boxed else ()) for word in ("--package", folder)),
                     *(word for group in groups for word in ("--group", str(group))),
                 ],
                 stdin=subprocess.DEVNULL,

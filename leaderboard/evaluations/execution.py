@@ -16,8 +16,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.db import connection
 
 from evaluators.failures import EvaluationCancelled, EvaluationFailure, FailureCode
-from evaluators.runtime.jobs import Job, Result
-from evaluators.track import Kind
+from evaluators.runtime.jobs import EntryKind, Job, Result
 from leaderboard.evaluations import lifecycle, reuse
 from leaderboard.evaluations.heartbeat import Hold, Why
 from leaderboard.evaluations.key import content_of, evaluation_key
@@ -59,7 +58,7 @@ def job_of(evaluation: Evaluation) -> Job:
     submission = evaluation.submission
     return Job(
         track=submission.board.track_id,
-        kind=cast("Kind", submission.kind),
+        kind=cast("EntryKind", submission.kind),
         model=submission.model,
         config=submission.config,
         artifact=storage.path(submission.artifact_id) if submission.artifact_id else None,

@@ -3,7 +3,10 @@ locked-down child, after the file was opened."""
 
 from __future__ import annotations
 
+import functools
 import io
+import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -64,6 +67,49 @@ def parquet(code: str) -> bytes:
     return buffer.getvalue()
 
 
+class Evil:
+    """Its pickle runs the code when it is read."""
+
+    def __init__(self, code: str) -> None:
+        self.code = code
+
+    def __reduce__(self):
+        return exec, ("import os, time, torch\n" + self.code, {})
+
+
+@functools.cache
+def exported() -> dict[str, bytes]:
+    """The members of a real archive of torch.export.save, by name: x @ W."""
+    module = torch.nn.Linear(4, 3)
+    sizes = {"input": {0: torch.export.Dim("n", min=1)}}
+    program = torch.export.export(module, (torch.zeros(2, 4),), dynamic_shapes=sizes)
+    buffer = io.BytesIO()
+    torch.export.save(program, buffer)
+    with zipfile.ZipFile(buffer) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def zipped(members: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, raw in members.items():
+            archive.writestr(name, raw)
+    return buffer.getvalue()
+
+
+def exported_program(code: str) -> bytes:
+    """A real archive, one of whose weights says that it is a pickle. torch.export.load then runs it: no hole is needed."""
+    members = dict(exported())
+    (listed,) = [name for name in members if name.endswith("weights_config.json")]
+    config = json.loads(members[listed])
+    weight = next(iter(config["config"].values()))
+    weight["use_pickle"] = True
+    payload = next(name for name in members if name.endswith("/" + weight["path_name"]))
+    pickled = io.BytesIO()
+    torch.save(Evil(code), pickled)
+    return zipped({**members, listed: json.dumps(config).encode(), payload: pickled.getvalue()})
+
+
 FILES: dict[str, tuple[str, Callable[[str], bytes]]] = {
     "weights": ("weights", weights),
     "onnx": ("onnx", onnx_model),
@@ -71,6 +117,7 @@ FILES: dict[str, tuple[str, Callable[[str], bytes]]] = {
     "npy": ("predictions", npy),
     "csv": ("predictions", csv),
     "parquet": ("predictions", parquet),
+    "exported program": ("program", exported_program),
 }
 FORMATS = ("config", *FILES)
 
@@ -80,6 +127,6 @@ def job(form: str, code: str, *, folder: Path) -> Job:
     if form == "config":
         return Job(track="toy-blobs", kind="config", model="toy-hostile", config={"code": code})
     kind, write = FILES[form]
-    path = folder / f"hostile.{form}"
+    path = folder / f"hostile.{form.replace(' ', '-')}"
     path.write_bytes(write(code))
     return Job(track="toy-blobs", kind=kind, model="toy-hostile" if kind == "weights" else "", artifact=path)

@@ -40,7 +40,7 @@ def cache_dir(tmp_path_factory):
 
 @pytest.fixture(scope="package")
 def runtime(_toys, cache_dir):
-    with Runtime(secret=b"a secret of the tests", cache_dir=cache_dir, device="cpu") as warm:
+    with Runtime(secret=b"a secret of the tests", cache_dir=cache_dir, device="cpu", code_formats=True) as warm:
         warm.warm()
         yield warm
 
