@@ -144,6 +144,7 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
+ALLOW_CODE_FORMATS = env.bool("ALLOW_CODE_FORMATS", False)
 MAX_ARTIFACT_BYTES = limits.MAX_ARTIFACT_BYTES
 FULL_DATA_DIR = env.str("FULL_DATA_DIR", "")
 

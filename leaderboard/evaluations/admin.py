@@ -6,6 +6,8 @@ from django.contrib import admin
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
+from evaluators.runtime import sandbox
+from evaluators.runtime.jobs import CODE_FORMATS
 from leaderboard.audit.admin import ReadOnly
 from leaderboard.evaluations import overdue
 from leaderboard.evaluations.models import Evaluation, Scheduler, Worker
@@ -24,10 +26,24 @@ class EvaluationAdmin(ReadOnly, admin.ModelAdmin):
 
 @admin.register(Worker)
 class WorkerAdmin(ReadOnly, admin.ModelAdmin):
-    """Written by pool processes."""
+    """Written by pool processes, which found out what their machine's sandbox can do."""
 
-    list_display = ("name", "pool", "host", "device", "started_at", "seen_at")
+    list_display = ("name", "pool", "host", "device", "opens", "missing_layers", "started_at", "seen_at")
     list_filter = ("pool",)
+
+    @admin.display(description="Opens")
+    def opens(self, worker: Worker) -> str:
+        """What it may evaluate with the layers that it has."""
+        if not sandbox.is_enough_for_untrusted(worker.layers):
+            return "configs only"
+        return "all files, and programs" if CODE_FORMATS in sandbox.active(worker.layers) else "all files"
+
+    @admin.display(description="Layers of the sandbox that are missing")
+    def missing_layers(self, worker: Worker) -> str:
+        """Those that were tried and could not be had."""
+        return (
+            "; ".join(f"{name}: {state}" for name, state in worker.layers.items() if state.startswith("not active")) or "none"
+        )
 
 
 @admin.register(Scheduler)

@@ -53,6 +53,7 @@ class PoolProcess:
             cache_dir=settings.STATE_DIR / "cache",
             data_dir=Path(settings.FULL_DATA_DIR) if settings.FULL_DATA_DIR else None,
             device=plan.device,
+            code_formats=settings.ALLOW_CODE_FORMATS,
         )
         self.heartbeat = Heartbeat(beat=self.say_alive, leave=self.leave, stop_descriptor=plan.stop_read)
 
@@ -60,6 +61,7 @@ class PoolProcess:
         """Import torch (in the runtime's own process), find out what the sandbox can do here, and say that we are there."""
         self.runtime.warm()
         self.device, self.layers = self.runtime.workshop.device, self.runtime.layers()
+        logger.warning("%s: layers of the sandbox: %s", self.name, told(self.layers))
         try:
             self.say_alive()
         except Error as error:  # the heartbeat says so once it is back
@@ -96,6 +98,11 @@ class PoolProcess:
             Worker.objects.filter(pk=self.name).delete()
         except Error as error:
             logger.warning("%s could not remove its row: %s", self.name, error)
+
+
+def told(layers: dict[str, str]) -> str:
+    """Each layer and its state, for an operator."""
+    return "; ".join(f"{name.replace('_', ' ')}: {state}" for name, state in layers.items())
 
 
 _plan: Plan | None = None

@@ -9,14 +9,17 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.conf import settings
+
 from evaluators import limits
 from leaderboard.boards.models import Board, ReferenceModel, Track
 from leaderboard.refusals import FieldError, InvalidSubmission
 from leaderboard.submissions.configs import complete_config
+from leaderboard.submissions.kinds import accepted_kinds, why_not_here
 from leaderboard.submissions.models import Submission
 
 NEEDS_MODEL = frozenset({Submission.Kind.CONFIG, Submission.Kind.WEIGHTS})
-NEEDS_FILE = frozenset({Submission.Kind.WEIGHTS, Submission.Kind.ONNX, Submission.Kind.PREDICTIONS})
+NEEDS_FILE = frozenset({Submission.Kind.WEIGHTS, Submission.Kind.ONNX, Submission.Kind.PREDICTIONS, Submission.Kind.PROGRAM})
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ def check_entry(sent: Sent, board: Board) -> Entry:
     name = _name(sent.name, faults)
     description = _description(sent.description, faults)
     visibility = _choice("visibility", sent.visibility, Submission.Visibility.values, faults)
-    kind = _kind(sent.kind, board.track, faults)
+    kind = _kind(sent.kind, board, faults)
     if kind:
         _check_file_is_there(sent, kind, board.track, faults)
     model = _model(sent.model, kind, board.track, faults) if kind else None
@@ -123,13 +126,21 @@ def _choice(name: str, value: Any, choices: Sequence[str], faults: _Faults) -> s
     return value
 
 
-def _kind(value: Any, track: Track, faults: _Faults) -> str:
-    known = Submission.Kind.values
-    accepted = track.spec["accepts"]
+def _kind(value: Any, board: Board, faults: _Faults) -> str:
+    known, track = Submission.Kind.values, board.track
+    accepted = accepted_kinds(track.spec)
+    if value == Submission.Kind.PROGRAM and not settings.ALLOW_CODE_FORMATS:
+        detail = "this server takes no programs (TorchScript, exported programs), which are code: send an ONNX file"
+        faults.add("kind", "not_accepted", detail)
+        return ""
     if isinstance(value, str) and value in known and value not in accepted:
         faults.add("kind", "not_accepted", f'the track "{track.slug}" takes {_listed(accepted)}, not "{value}"')
         return ""
-    return _choice("kind", value, accepted, faults)
+    kind = _choice("kind", value, accepted, faults)
+    if kind and (problem := why_not_here(kind, pool=board.pool)):
+        faults.add("kind", "not_accepted", problem)
+        return ""
+    return kind
 
 
 def _check_file_is_there(sent: Sent, kind: str, track: Track, faults: _Faults) -> None:

@@ -30,6 +30,7 @@ class Submission(models.Model):
         WEIGHTS = "weights", "Weights (safetensors) for a reference model"
         ONNX = "onnx", "ONNX model"
         PREDICTIONS = "predictions", "Predictions"
+        PROGRAM = "program", "Program (TorchScript or torch.export)"
 
     class Visibility(models.TextChoices):
         PUBLIC = "public", "Public: everybody sees its page"

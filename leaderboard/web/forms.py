@@ -24,6 +24,7 @@ CONFIG = "config."
 EXPECTED_FILES = {
     Submission.Kind.WEIGHTS: (".safetensors", "A .safetensors file with the weights of the model above, under its own names."),
     Submission.Kind.ONNX: (".onnx", "One .onnx file, without external data."),
+    Submission.Kind.PROGRAM: (".pt,.pt2", "A TorchScript module (.pt) or an exported program (.pt2)."),
     Submission.Kind.PREDICTIONS: (".npz,.npy,.csv,.parquet", "A .npz, .npy, .csv or .parquet file."),
 }
 

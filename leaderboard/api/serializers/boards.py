@@ -11,6 +11,7 @@ from leaderboard.boards.closing import hides
 from leaderboard.boards.models import Board
 from leaderboard.standings.policies import policy_of
 from leaderboard.standings.sight import words_of
+from leaderboard.submissions.kinds import accepted_kinds
 from leaderboard.submissions.models import Submission
 
 
@@ -23,7 +24,7 @@ class RulesSerializer(serializers.Serializer):
     daily_quota = serializers.IntegerField()
     total_quota = serializers.IntegerField(allow_null=True)
     max_concurrent = serializers.IntegerField()
-    accepts = serializers.ListField(source="track.spec.accepts", child=serializers.CharField())
+    accepts = serializers.SerializerMethodField()
     pool = serializers.CharField()
     public_share = serializers.FloatField(
         allow_null=True, help_text="Share of the test units whose results are shown until it closes; null: all of them."
@@ -38,6 +39,10 @@ class RulesSerializer(serializers.Serializer):
     def get_formula(self, board: Board) -> str | None:
         """The combination, written out."""
         return board.recipe.formula if board.recipe else None
+
+    def get_accepts(self, board: Board) -> list[str]:
+        """The kinds of submission that it takes."""
+        return list(accepted_kinds(board.track.spec))
 
 
 class BoardSerializer(serializers.Serializer):

@@ -7,6 +7,8 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from leaderboard.api.serializers.common import Link
+from leaderboard.boards.models import Track
+from leaderboard.submissions.kinds import accepted_kinds
 
 
 class MetricSerializer(serializers.Serializer):
@@ -96,11 +98,15 @@ class TrackSerializer(serializers.Serializer):
     title = serializers.CharField()
     question = serializers.CharField(source="spec.question")
     role = serializers.CharField()
-    accepts = serializers.ListField(source="spec.accepts", child=serializers.CharField())
+    accepts = serializers.SerializerMethodField()
     primary_metric = serializers.CharField(source="primary_metric.name")
     version = serializers.CharField(help_text="Results of different versions are never ranked together.")
     available = serializers.BooleanField(help_text="False: it was here, and takes no submissions any more.")
     url = Link("track", "slug", source="slug")
+
+    def get_accepts(self, track: Track) -> list[str]:
+        """The kinds of submission that it takes."""
+        return list(accepted_kinds(track.spec))
 
 
 class TrackDetailSerializer(TrackSerializer):

@@ -6,26 +6,29 @@ from __future__ import annotations
 from pathlib import Path
 
 from leaderboard.refusals import FieldError, InvalidSubmission
-from leaderboard.submissions.formats import arrays, onnx, safetensors, tables
+from leaderboard.submissions.formats import arrays, onnx, programs, safetensors, tables
 from leaderboard.submissions.formats.faults import BadFile
 from leaderboard.submissions.formats.sniffing import refuse_code
 
 TAKEN = {
     "weights": "a safetensors file (safetensors.torch.save_file(model.state_dict(), path))",
     "onnx": "a single-file ONNX model (torch.onnx.export(..., external_data=False))",
+    "program": "a TorchScript module (torch.jit.save) or an exported program (torch.export.save)",
     "predictions": "an .npz (numpy.savez), .npy, .csv or .parquet file",
 }
 
 
 def check_file(file: Path, *, kind: str, filename: str) -> str:
-    """The format of the file ("safetensors", "onnx", "npz", "npy", "csv", "parquet"), if it is one that `kind` takes.
+    """The format of the file ("safetensors", "onnx", "npz", "npy", "csv", "parquet", "torchscript", "exported"), if it is one
+    that `kind` takes. Whether the server takes the kind at all is decided before (`submissions.kinds`).
 
     Raises InvalidSubmission for an empty, truncated or inconsistent file, UnsupportedFormat for pickles, TorchScript and
     other formats that hold code or that the kind does not take; both say what to send instead.
     """
     if file.stat().st_size == 0:
         raise _invalid("empty_file", f'"{filename}" is empty; send {TAKEN[kind]}')
-    refuse_code(file, filename=filename, instead=TAKEN[kind])
+    if kind != "program":
+        refuse_code(file, filename=filename, instead=TAKEN[kind])
     try:
         return _CHECKS[kind](file)
     except BadFile as fault:
@@ -57,7 +60,7 @@ def _predictions(file: Path) -> str:
     return "csv"
 
 
-_CHECKS = {"weights": _weights, "onnx": _onnx, "predictions": _predictions}
+_CHECKS = {"weights": _weights, "onnx": _onnx, "predictions": _predictions, "program": programs.check}
 
 
 def _invalid(code: str, detail: str) -> InvalidSubmission:

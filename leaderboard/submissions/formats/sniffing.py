@@ -61,12 +61,22 @@ def _zip(file: Path, head: bytes) -> str:
     return _archive_of_code(names)
 
 
-def _archive_of_code(names: list[PurePosixPath]) -> str:
+def program_of(names: list[PurePosixPath]) -> str:
+    """Which program an archive with these members is: "torchscript", "exported" or neither."""
     inner = {name.name for name in names}
     folders = {part for name in names for part in name.parts[:-1]}
     if "code" in folders and "constants.pkl" in inner:
-        return "a TorchScript module, which is code and is not taken"
+        return "torchscript"
     if "archive_format" in inner or any(name.startswith("serialized_exported_program") for name in inner):
+        return "exported"
+    return ""
+
+
+def _archive_of_code(names: list[PurePosixPath]) -> str:
+    program = program_of(names)
+    if program == "torchscript":
+        return "a TorchScript module, which is code and is not taken"
+    if program == "exported":
         return "an exported PyTorch program (.pt2), which can run code when it is read and is not taken"
     if any(name.suffix in (".pkl", ".pickle") for name in names):
         return "a PyTorch checkpoint or another archive with a Python pickle inside, which can run code when it is read"

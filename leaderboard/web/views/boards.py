@@ -24,6 +24,7 @@ from leaderboard.standings.reevaluation import progress_of
 from leaderboard.standings.sight import sight_of, words_of
 from leaderboard.standings.tradeoff import axes_of
 from leaderboard.standings.waking import results_ahead
+from leaderboard.submissions.kinds import accepted_kinds
 from leaderboard.submissions.models import Submission
 from leaderboard.web.history import history_of
 from leaderboard.web.numbers import ARROWS, SPOKEN
@@ -77,6 +78,7 @@ def board(request: HttpRequest, slug: str) -> HttpResponse:
         "state": state_of(found, now),
         "table": table_of(rows[:PAGE], metrics=metrics, order=order or found.metric["name"]),
         "kinds": Submission.Kind.choices,
+        "accepts": accepted_kinds(found.track.spec),
         "kind": kind,
         "order": order,
         "best_per": best_per or found.counts,

@@ -21,6 +21,7 @@ from leaderboard.boards.rules import why_not
 from leaderboard.permissions import get_board, teams_to_send_for
 from leaderboard.refusals import InvalidRequest, Refusal
 from leaderboard.submissions import intake
+from leaderboard.submissions.kinds import accepted_kinds
 from leaderboard.submissions.models import Submission
 from leaderboard.web.forms import EntryForm
 from leaderboard.web.requests import PersonRequest
@@ -30,6 +31,7 @@ KINDS = {
     Submission.Kind.WEIGHTS: "Weights",
     Submission.Kind.ONNX: "ONNX model",
     Submission.Kind.PREDICTIONS: "Predictions",
+    Submission.Kind.PROGRAM: "Program",
 }
 NEEDS_MODEL = frozenset({Submission.Kind.CONFIG, Submission.Kind.WEIGHTS})
 
@@ -97,7 +99,7 @@ def _page(request: PersonRequest, board: Board, choice: Choice, form: EntryForm,
 def _choice(board: Board, asked: QueryDict, *, complete: bool) -> Choice:
     """What was asked for; in a link, which is not `complete`, the rest has defaults. Raises InvalidRequest for what does not
     exist: something else than was asked for would be worse than nothing."""
-    kinds = tuple(board.track.spec["accepts"])
+    kinds = accepted_kinds(board.track.spec)
     kind = asked.get("kind") or ("" if complete else kinds[0])
     if kind not in kinds:
         raise InvalidRequest(f'"{board.title}" takes no submissions of the kind "{kind[:40]}"; it takes {", ".join(kinds)}')
