@@ -21,7 +21,6 @@ from reference_models import registry as models
 
 PROGRAM = "bwrap"
 EMPTY = "/empty"
-NO_PROGRAM = "bwrap is not installed"
 NO_BOX = (
     "this worker has no full sandbox for formats that are code: bubblewrap, namespaces for network, IPC, mounts and "
     "processes, an empty root, Landlock and seccomp"

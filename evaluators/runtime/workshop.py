@@ -100,10 +100,18 @@ class Workshop:
         """The zygote in a box. There is no way around it, not even for a developer's own programs."""
         if self._boxed is None or not self._boxed.answers():
             self._discard(self._boxed)
-            self._boxed = self._start(spawned=False, device="cpu", boxed=True)
+            self._boxed = self._start_boxed()
         if not box.is_enough_for_code(self._boxed.layers):
             raise EvaluationFailure(FailureCode.SYSTEM_ERROR, box.NO_BOX)
         return self._boxed
+
+    def _start_boxed(self) -> ZygoteProcess:
+        if not box.installed():
+            raise EvaluationFailure(FailureCode.SYSTEM_ERROR, f"{box.NO_BOX} (bwrap is not installed)")
+        try:
+            return self._start(spawned=False, device="cpu", boxed=True)
+        except EvaluationFailure as failure:
+            raise EvaluationFailure(FailureCode.SYSTEM_ERROR, f"{box.NO_BOX} (bwrap could not make one)") from failure
 
     def _state_of_box(self) -> str:
         if not self.code_formats:
@@ -136,8 +144,6 @@ class Workshop:
         return self._server
 
     def _start(self, *, spawned: bool, device: str, boxed: bool = False) -> ZygoteProcess:
-        if boxed and not box.installed():
-            raise EvaluationFailure(FailureCode.SYSTEM_ERROR, f"{box.NO_BOX} ({box.NO_PROGRAM})")
         process = ZygoteProcess(
             folder=self.folder,
             sandboxed=self.sandboxed or boxed,

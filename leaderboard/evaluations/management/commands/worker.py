@@ -36,7 +36,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--pool", type=pool_name, default="cpu", help="cpu, gpu, or a name that a board asks for")
-        parser.add_argument("--concurrency", type=positive, default=None, help="evaluations at once; default: one per core")
+        parser.add_argument(
+            "--concurrency", type=positive, default=None, help="evaluations at once; default: one per core, and one on a GPU"
+        )
         parser.add_argument(
             "--device", choices=("auto", "cpu", "cuda"), default=None, help="default: auto; cpu in the pool cpu"
         )
@@ -46,10 +48,11 @@ class Command(BaseCommand):
     ) -> None:
         del args, options
         name = f"{pool}-{os.getpid()}@{socket.gethostname()}"
-        pool_process.plan(pool=pool, device=device or ("cpu" if pool == "cpu" else "auto"), worker=name)
+        device = device or ("cpu" if pool == "cpu" else "auto")
+        pool_process.plan(pool=pool, device=device, worker=name)
         if "socket_timeout" in app.conf.broker_transport_options:
             app.conf.broker_transport_options = {**app.conf.broker_transport_options, "socket_timeout": READ_SECONDS}
-        processes = concurrency or len(os.sched_getaffinity(0))
+        processes = concurrency or default_concurrency(device)
         os.environ["CELERY_SKIP_CHECKS"] = "1"
         # Celery warns root of pickles in messages: ours are JSON, and nothing else is accepted
         warnings.filterwarnings("ignore", category=SecurityWarning)
@@ -76,6 +79,11 @@ def _own_temporary_folder() -> Iterator[None]:
         yield
     finally:
         folder.cleanup()
+
+
+def default_concurrency(device: str) -> int:
+    """Processes of a worker: several on one GPU would share its memory, and each would lack what the others took."""
+    return len(os.sched_getaffinity(0)) if device == "cpu" else 1
 
 
 def pool_name(text: str) -> str:
