@@ -4,15 +4,23 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('submissions', '0004_withdrawals'),
+        ("submissions", "0004_withdrawals"),
     ]
 
     operations = [
         migrations.AlterField(
-            model_name='submission',
-            name='kind',
-            field=models.CharField(choices=[('config', 'Config of a reference model'), ('weights', 'Weights (safetensors) for a reference model'), ('onnx', 'ONNX model'), ('predictions', 'Predictions'), ('program', 'Program (TorchScript or torch.export)')], max_length=12),
+            model_name="submission",
+            name="kind",
+            field=models.CharField(
+                choices=[
+                    ("config", "Config of a reference model"),
+                    ("weights", "Weights (safetensors) for a reference model"),
+                    ("onnx", "ONNX model"),
+                    ("predictions", "Predictions"),
+                    ("program", "Program (TorchScript or torch.export)"),
+                ],
+                max_length=12,
+            ),
         ),
     ]
