@@ -23,7 +23,7 @@ class BoardAdmin(Audited):
     search_fields = ("title", "slug")
     prepopulated_fields = {"slug": ("title",)}
     autocomplete_fields = ("host", "cohosts", "members")
-    readonly_fields = ("revealed_at",)
+    readonly_fields = ("created_at", "revealed_at")
     fieldsets = (
         (None, {"fields": ("title", "slug", "track", "about", "host", "cohosts", "members", "visibility")}),
         ("Entry", {"fields": ("entry", "opens_at", "closes_at", "daily_quota", "total_quota", "max_concurrent", "pool")}),

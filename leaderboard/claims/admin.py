@@ -3,6 +3,8 @@ only be looked at: nobody writes one by hand."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
 from django.http import HttpRequest
 
@@ -26,6 +28,12 @@ class ClaimAdmin(Audited):
     def has_delete_permission(self, request: HttpRequest, obj: Claim | None = None) -> bool:
         """Only claims that no paper made."""
         return super().has_delete_permission(request, obj) and (obj is None or obj.paper_id is None)
+
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """The verdicts on a claim go with it, although nobody may delete one by itself."""
+        shown, counts, forbidden, protected = super().get_deleted_objects(objs, request)
+        return shown, counts, forbidden - {"verdict"}, protected
 
 
 @admin.register(Paper)
