@@ -29,7 +29,6 @@ class ClaimAdmin(Audited):
         """Only claims that no paper made."""
         return super().has_delete_permission(request, obj) and (obj is None or obj.paper_id is None)
 
-
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """The verdicts on a claim go with it, although nobody may delete one by itself."""
         shown, counts, forbidden, protected = super().get_deleted_objects(objs, request)
