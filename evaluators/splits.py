@@ -62,6 +62,10 @@ class Best:
     losses: Floats
 
 
+TIE = 1e-12
+"""One more unit right is a gain of exactly one step (1 / n both): rounding must not make it more."""
+
+
 def ladder(losses: Floats, *, best: Best | None) -> Best:
     """The announced best after one more submission: `best` itself unless the new one is better by more than chance.
 
@@ -81,6 +85,6 @@ def ladder(losses: Floats, *, best: Best | None) -> Best:
     mean = float(losses.mean())
     if best is not None:
         step = float((losses - best.losses).std(ddof=1)) / math.sqrt(n) if n > 1 else math.inf
-        if not mean < best.value - step:
+        if not best.value - mean > step + TIE:
             return best
     return Best(value=round(mean * n) / n, losses=losses.copy())

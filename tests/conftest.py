@@ -42,7 +42,9 @@ def django_db_setup(django_db_setup, django_db_blocker):
 
 @pytest.fixture(autouse=True)
 def own_files(settings, tmp_path):
-    """Files go to a folder of the test; passwords are hashed quickly; calls are not counted; mail stays in memory."""
+    """Files go to a folder of the test, hidden data are the same in every run; passwords are hashed quickly; calls are not
+    counted; mail stays in memory."""
+    settings.TRACK_SECRET = "tests"
     settings.MEDIA_ROOT = tmp_path / "files"
     settings.STATIC_ROOT = tmp_path
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -15,11 +15,11 @@ EVALUATION = ("number", "state", "queued_at", "started_at", "finished_at", "trac
 
 
 def personal_data(user: User) -> dict[str, Any]:
-    """By table: the account, then every table that refers to it. A submission has its evaluations; its file, log and
-    per-example results are at the addresses that the API gives."""
+    """By table: the account, then every table that refers to it, the oldest rows first. A submission has its evaluations; its
+    file, log and per-example results are at the addresses that the API gives."""
     document: dict[str, Any] = {"account": _values(user)}
     for model, field in _referring():
-        rows = model._base_manager.filter(**{field: user}).order_by("pk")  # noqa: SLF001
+        rows = model._base_manager.filter(**{field: user}).order_by(*_by_age(model))  # noqa: SLF001
         found = [_values(row) for row in rows.iterator()]
         if found:
             document.setdefault(model._meta.label, []).extend(found)  # noqa: SLF001
@@ -35,6 +35,11 @@ def _referring() -> list[tuple[type[models.Model], str]]:
     every = User._meta.get_fields(include_hidden=True)  # noqa: SLF001
     relations: list[Any] = [each for each in every if each.auto_created and not each.concrete and not each.many_to_many]
     return [(each.related_model, each.field.name) for each in relations]
+
+
+def _by_age(model: type[models.Model]) -> list[str]:
+    dated = any(field.name == "created_at" for field in model._meta.concrete_fields)  # noqa: SLF001
+    return ["created_at", "pk"] if dated else ["pk"]
 
 
 def _values(row: models.Model) -> dict[str, Any]:

@@ -42,10 +42,14 @@ def _tamed(tokens: Iterable[Token]) -> list[Token]:
     found = []
     for token in tokens:
         if token.type == "image":
-            found.append(Token("text", "", 0, content=token.content))
+            found.append(Token("text", "", 0, content=_words(token.children or [])))
             continue
         token.tag = DEMOTED.get(token.tag, token.tag)
         if token.children:
             token.children = _tamed(token.children)
         found.append(token)
     return found
+
+
+def _words(tokens: Iterable[Token]) -> str:
+    return "".join(_words(token.children) if token.children else token.content for token in tokens)

@@ -164,14 +164,14 @@ def test_a_worker_that_stops_while_the_database_is_away_leaves_the_attempt_to_th
 @pytest.fixture
 def full_disk(monkeypatch):
     """The store refuses until the function is called."""
-    real, full = storage.store, [True]
+    real, full = storage.staged, [True]
 
-    def store(source):
+    def staged(source, **options):
         if full:
             raise OSError(errno.ENOSPC, "No space left on device")
-        return real(source)
+        return real(source, **options)
 
-    monkeypatch.setattr(storage, "store", store)
+    monkeypatch.setattr(storage, "staged", staged)
     return full.clear
 
 

@@ -116,3 +116,12 @@ def test_both_parts_of_a_table_are_all_of_its_rows_and_share_no_unit(units, shar
     assert all(part.facts == columns.facts for part in parts)
     total = sum(part.values["x"].sum() for part in parts)
     assert total == columns.values["x"].sum()
+
+
+@pytest.mark.parametrize("n", range(2, 400))
+def test_one_more_unit_right_is_a_tie_with_chance_whatever_the_rounding(n):
+    losses = np.ones(n)
+    losses[: n // 2] = 0
+    first = ladder(losses, best=None)
+    losses[-1] = 0
+    assert ladder(losses, best=first) is first

@@ -204,6 +204,7 @@ def test_rows_can_be_had_as_files_with_the_same_choice(client, digits, board):
     page = get(client, f"/boards/{board.slug}/?kind=config")
     links = [link.attributes["href"] for link in page.all("p", class_="exports")[0].all("a")]
     assert links == [
+        f"/boards/{board.slug}/tradeoff/",
         f"/api/v1/boards/{board.slug}/standings/?kind=config&format=csv",
         f"/api/v1/boards/{board.slug}/standings/?kind=config",
     ]
