@@ -58,9 +58,7 @@ class BoardInput:
 def counted_boards() -> QuerySet[Board]:
     """The tracks' own boards, as far as they are public, hide nothing of their results, are ordered by one metric, and can be
     evaluated still."""
-    own = Board.objects.select_related("track", "host").filter(
-        slug=F("track_id"), host__is_system=True, combination__isnull=True
-    )
+    own = Board.objects.select_related("track", "host").filter(slug=F("track_id"), host__is_system=True)
     return own.filter(SHOWS_ALL, track__available=True, combination__isnull=True).order_by("slug")
 
 

@@ -35,7 +35,7 @@ from leaderboard.standings.selection import (
     read_rows,
     read_selection,
 )
-from leaderboard.standings.sight import Level, Sight, sight_of
+from leaderboard.standings.sight import Level, Sight, hidden_rows, sight_of
 from leaderboard.standings.tradeoff_words import because_of, rule_of
 from leaderboard.submissions.models import Submission
 
@@ -155,6 +155,7 @@ def tradeoff_of(
     compared = _compare(
         shown, [_coordinates(cells[candidate.evaluation_id]) for candidate, _ in shown], metrics, sight, part=part
     )
+    rule = rule_of(compared.x, compared.y, part=part, bounded=bounded, most=MOST, references=MOST_REFERENCES)
     reader = reader_of(viewer, board)
     points = [compared.point(place, reader) for place in range(len(shown))]
     sign = -1.0 if compared.x.direction == "max" else 1.0
@@ -167,7 +168,7 @@ def tradeoff_of(
         left_out=dict(Counter(reason for reason in reasons if reason)),
         bounded=bounded,
         covered=_covered(compared),
-        rule=rule_of(compared.x, compared.y, part=part, bounded=bounded, most=MOST, references=MOST_REFERENCES),
+        rule=(*rule, hidden) if (hidden := hidden_rows(board, sight)) else rule,
     )
 
 

@@ -209,6 +209,18 @@ def test_a_private_submission_shows_its_values_and_not_its_page(add, board, user
         assert (point.name, point.y.value, point.mine) == ("mine", 0.9, viewer == user)
 
 
+@pytest.mark.parametrize(("shows", "seen"), [("nothing", []), ("own", ["baseline"])])
+def test_what_a_board_hides_until_it_closes_is_hidden_here(add, board, system, staff, shows, seen):
+    add("secret", 0.9, 10.0)
+    add("baseline", 0.5, 1.0, user=system, origin="baseline")
+    board.shows = shows
+    board.save()
+    found = tradeoff_of(board, viewer=AnonymousUser())
+    assert names(found.front) + names(found.others) == seen
+    assert found.rule[-1].startswith(f"until {board.title} closes")
+    assert names(tradeoff_of(board, viewer=staff).front) == ["baseline", "secret"]
+
+
 def test_of_a_long_board_the_best_rows_and_the_references_are_looked_at(add, board, system, monkeypatch):
     monkeypatch.setattr(tradeoff, "MOST", 3)
     monkeypatch.setattr(tradeoff, "MOST_REFERENCES", 1)

@@ -163,7 +163,9 @@ def test_a_wrong_choice_is_a_page_that_says_so(client, digits, query, says):
 
 
 def test_an_empty_board_says_so(client, board):
-    assert "No submission here has a value in both metrics yet" in get(client, f"/boards/{board.slug}/tradeoff/").text
+    assert (
+        "No submission that you may see has a value in both metrics yet" in get(client, f"/boards/{board.slug}/tradeoff/").text
+    )
 
 
 def test_a_hidden_board_has_no_such_page(client, board):
