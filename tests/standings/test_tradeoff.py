@@ -210,7 +210,7 @@ def test_a_private_submission_shows_its_values_and_not_its_page(add, board, user
 
 
 @pytest.mark.parametrize(("shows", "seen"), [("nothing", []), ("own", ["baseline"])])
-def test_what_a_board_hides_until_it_closes_is_hidden_here(add, board, system, staff, shows, seen):
+def test_what_a_board_hides_until_it_closes_is_hidden_here(*, add, board, system, staff, shows, seen):
     add("secret", 0.9, 10.0)
     add("baseline", 0.5, 1.0, user=system, origin="baseline")
     board.shows = shows
