@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from evaluators import versions
 from reference_models import registry
 from reference_models.claims import claims
 from reference_models.papers import papers
@@ -20,3 +21,10 @@ def catalogue() -> dict[str, list[dict[str, Any]]]:
 def source_file(model: str) -> str:
     """Where a reference model's source is, below the repository's root; empty for an unknown name."""
     return registry.MODELS[model].partition(":")[0].replace(".", "/") + ".py" if model in registry.MODELS else ""
+
+
+def source_text(model: str) -> str:
+    """The text of a reference model's file. Raises LookupError for an unknown name: no other file is ever read."""
+    if model not in registry.MODELS:
+        raise LookupError(f'there is no reference model "{model}"')
+    return versions.source_of_module(registry.MODELS[model].partition(":")[0])

@@ -46,6 +46,11 @@ def code_hash(module: str) -> str:
     return _sha256("\0".join(f"{name}\0{_code(name)}" for name in imported_modules(module)).encode())
 
 
+def source_of_module(module: str) -> str:
+    """The text of a module's file, as it was when this process first read it; empty for what is no module of a file."""
+    return _source(module) or ""
+
+
 def imported_modules(module: str) -> list[str]:
     """The module and all modules of our packages that it imports, with the packages that hold them, sorted."""
     roots = {*OURS, module.partition(".")[0]}

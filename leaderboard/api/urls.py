@@ -42,6 +42,7 @@ version_1: list[URLPattern | URLResolver] = [
     path("submissions/<uuid:submission_id>/", submissions.SubmissionView.as_view(), name="submission"),
     path("submissions/<uuid:submission_id>/cancel/", submissions.CancelView.as_view(), name="cancel"),
     path("submissions/<uuid:submission_id>/evaluations/", submissions.EvaluationsView.as_view(), name="evaluations"),
+    path("submissions/<uuid:submission_id>/claims/", claims.SubmissionClaimsView.as_view(), name="submission-claims"),
     path("submissions/<uuid:submission_id>/log/", files.LogView.as_view(), name="log"),
     path("submissions/<uuid:submission_id>/columns/", files.ColumnsView.as_view(), name="columns"),
     path("submissions/<uuid:submission_id>/artifact/", files.ArtifactView.as_view(), name="artifact"),

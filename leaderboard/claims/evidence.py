@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from evaluators.claim_language import SUBMISSION, Check, entrants_of
 from evaluators.claim_parser import parse
@@ -126,10 +126,17 @@ class Bench:
             submission=submission,
             submission__board=self.board,
             submission__visibility=Submission.Visibility.PUBLIC,
+            submission__board__in=_unveiled(),
             state=State.SUCCEEDED,
             track_version=self.board.track.version,
         )
         return found.select_related("submission").defer("log").order_by("-number").first()
+
+
+def _unveiled() -> QuerySet[Board]:
+    """Boards that hide no results, or no longer do."""
+    shown = Q(revealed_at__isnull=False) | Q(public_share=None, shows=Board.Shows.ALL)
+    return Board.objects.filter(shown).order_by().only("pk")
 
 
 def succeeded(home: Board) -> QuerySet[Evaluation]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from django.db.models import F, Prefetch, Q, QuerySet
 
 from evaluators.claim_verdicts import Verdict as Words
+from leaderboard.boards.closing import hides
 from leaderboard.boards.models import Board
-from leaderboard.claims.models import Claim, Paper, Verdict
+from leaderboard.claims.models import Claim, Outcome, Paper, Verdict
 from leaderboard.evaluations.models import Evaluation
-from leaderboard.permissions import Viewer, visible_boards
+from leaderboard.permissions import Viewer, visible_boards, visible_submissions
 from leaderboard.refusals import NotFound
 from leaderboard.standings.sight import sight_of
+from leaderboard.submissions.models import Submission
 
 VERDICTS = [word.value for word in Words]
 
@@ -97,8 +99,31 @@ def history(claim: Claim) -> QuerySet[Verdict]:
 
 def rests_on(verdict: Verdict) -> dict[str, Evaluation]:
     """The evaluations that a verdict rests on, by entrant, with their submissions."""
-    found = Evaluation.objects.select_related("submission").defer("log").in_bulk(list(verdict.evaluations.values()))
+    public = Evaluation.objects.filter(submission__visibility=Submission.Visibility.PUBLIC)
+    found = public.select_related("submission").defer("log").in_bulk(list(verdict.evaluations.values()))
     return {name: found[number] for name, number in verdict.evaluations.items() if number in found}
+
+
+def outcomes_of(submission: Submission, viewer: Viewer) -> list[Outcome]:
+    """What becomes of the visible claims of its board with the submission in them: first those that it overturns."""
+    if hides(submission.board):
+        return []
+    found = Outcome.objects.filter(trial__submission=submission, claim__in=visible_claims(viewer).order_by().values("pk"))
+    found = found.select_related("trial", "claim__verdict", "claim__paper")
+    return sorted(found, key=lambda outcome: not outcome.overturns)
+
+
+def overturning(claim: Claim, viewer: Viewer) -> list[Outcome]:
+    """The outcomes of the submissions that overturn a claim, as far as the viewer may open their pages; newest first."""
+    if claim.word == Words.DOES_NOT_HOLD or hides(claim.board):
+        return []
+    found = claim.outcomes.filter(verdict=Words.DOES_NOT_HOLD, trial__submission__in=visible_submissions(viewer).order_by())
+    return list(found.select_related("trial__submission__user", "trial__submission__team").order_by("-trial__evaluation_id"))
+
+
+def tried(claim: Claim) -> int:
+    """How many submissions were put into a claim."""
+    return claim.outcomes.exclude(verdict=Words.NOT_EVALUATED).count()
 
 
 def counts(viewer: Viewer) -> dict[str, int]:

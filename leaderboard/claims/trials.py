@@ -7,7 +7,8 @@ more with the submission in it, by the statistics of all verdicts; the claims of
 submission.
 
 Judged are, of each board, the 50 best submissions of people and the 150 newest results, each once for each result and each
-state of the claims, newest first, ten at a time. Called by `claims.keeping_up`.
+state of the claims, newest first, ten at a time. A board that hides results until it closes judges nobody before. Called by
+`claims.keeping_up`.
 """
 
 from __future__ import annotations

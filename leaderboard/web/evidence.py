@@ -3,11 +3,12 @@ Pure layout of what `claims` stored; called by the pages of papers and boards.""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from evaluators.claim_verdicts import Evidence, Finding
 from leaderboard.claims.models import Claim
+from leaderboard.claims.wording import names_in, spoken
 from leaderboard.web import numbers
 from leaderboard.web.charts import Curve, Scale, Whisker, curve, scale_for, whisker
 
@@ -46,6 +47,8 @@ class ClaimView:
     """A claim with its verdict, ready to draw. `style`: the class of its badge."""
 
     claim: Claim
+    check: str
+    reason: str
     word: str
     style: str
     p: str
@@ -53,16 +56,28 @@ class ClaimView:
     clauses: tuple[ClauseView, ...]
 
 
-def view_of(claim: Claim) -> ClaimView:
-    """Lay out a claim and its newest verdict."""
+def views_of(claims: Sequence[Claim]) -> list[ClaimView]:
+    """Lay out claims and their newest verdicts; the submissions that they mention stand under their names."""
+    names = names_in(claim.check_text for claim in claims)
+    return [_view(claim, names) for claim in claims]
+
+
+def clauses_of(findings: Iterable[Finding], names: Mapping[str, str]) -> tuple[ClauseView, ...]:
+    """Lay out what was found of the clauses of a check."""
+    return tuple(_clause(finding, names) for finding in findings)
+
+
+def _view(claim: Claim, names: Mapping[str, str]) -> ClaimView:
     verdict = claim.verdict
     return ClaimView(
         claim=claim,
+        check=spoken(claim.check_text, names),
+        reason=spoken(verdict.reason, names) if verdict else "",
         word=claim.word,
         style=CLASSES[claim.word],
         p=probability(verdict.p if verdict else None),
         p_adjusted=probability(verdict.p_adjusted if verdict else None),
-        clauses=tuple(_clause(finding) for finding in (verdict.findings if verdict else ())),
+        clauses=clauses_of(verdict.findings if verdict else (), names),
     )
 
 
@@ -73,20 +88,20 @@ def probability(p: float | None) -> str:
     return "< 0.0001" if p < 1e-4 else f"{p:.2g}"
 
 
-def _clause(finding: Finding) -> ClauseView:
+def _clause(finding: Finding, names: Mapping[str, str]) -> ClauseView:
     scale = scale_for((finding.effect, finding.ci_low, finding.ci_high, 0.0), start=MARGIN, end=WIDTH - MARGIN)
-    effect, interval = _signed(finding.effect, finding.ci_low, finding.ci_high)
+    effect, interval = signed(finding.effect, finding.ci_low, finding.ci_high)
     return ClauseView(
-        text=finding.text,
+        text=spoken(finding.text, names),
         effect=effect,
         interval=interval,
         p=probability(finding.p),
         method=finding.method,
-        reason=finding.reason,
+        reason=spoken(finding.reason, names),
         zero=scale.at(0.0) if scale else 0.0,
         whisker=_whisker(scale, finding),
         spoken=f"effect {effect}" + (f", interval {interval}" if interval else ""),
-        readings=tuple(_reading(each) for each in finding.values),
+        readings=tuple(_reading(each, names) for each in finding.values),
         curve=_curve(finding.values),
     )
 
@@ -95,7 +110,7 @@ def _whisker(scale: Scale | None, finding: Finding) -> Whisker | None:
     return whisker(scale, value=finding.effect, low=finding.ci_low, high=finding.ci_high)
 
 
-def _signed(value: float | None, low: float | None, high: float | None) -> tuple[str, str]:
+def signed(value: float | None, low: float | None, high: float | None) -> tuple[str, str]:
     """The effect with its sign, and its interval."""
     decimals = numbers.decimals_for([value], half_widths=[numbers.half_width(low, high)])
     text = numbers.written(value, decimals)
@@ -106,9 +121,9 @@ def _signed(value: float | None, low: float | None, high: float | None) -> tuple
     return text, f"{numbers.written(low, decimals)} to {numbers.written(high, decimals)}"
 
 
-def _reading(value: Evidence) -> Reading:
-    text, interval = _signed(value.value, value.ci_low, value.ci_high)
-    return Reading(text=value.text, value=text.removeprefix("+"), interval=interval)
+def _reading(value: Evidence, names: Mapping[str, str]) -> Reading:
+    text, interval = signed(value.value, value.ci_low, value.ci_high)
+    return Reading(text=spoken(value.text, names), value=text.removeprefix("+"), interval=interval)
 
 
 def _curve(values: Sequence[Evidence]) -> Curve | None:

@@ -57,7 +57,7 @@ def field_for(each: Property) -> forms.Field:
         "label": each.title,
         "required": each.required,
         "initial": schema.get("default"),
-        "help_text": _help(schema),
+        "help_text": described(schema),
     }
     if "enum" in schema or "const" in schema:
         return _Choice(schema.get("enum", [schema.get("const")]), **common)
@@ -167,7 +167,7 @@ def _bounds(schema: Schema, *, open_by: int) -> dict[str, Any]:
     return {name: value for name, value in (("min", low), ("max", high)) if value is not None}
 
 
-def _help(schema: Schema) -> str:
+def described(schema: Schema) -> str:
     """The description and the bounds, in words."""
     about = str(schema.get("description", "")).strip()
     about = about[:1].upper() + about[1:]

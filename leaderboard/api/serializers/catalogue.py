@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.urls import reverse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
@@ -149,6 +150,13 @@ class ReferenceModelDetailSerializer(ReferenceModelSerializer):
     about = serializers.CharField()
     config_schema = serializers.SerializerMethodField(help_text="JSON Schema of `config`, with bounds and descriptions.")
     source_hash = serializers.CharField()
+    source = serializers.SerializerMethodField(help_text="Where its source can be read.")
+
+    @extend_schema_field(OpenApiTypes.URI)
+    def get_source(self, model: object) -> object:
+        """The file, as it is installed."""
+        path = reverse("model-source", kwargs={"name": model.name})  # type: ignore[attr-defined]
+        return self.context["request"].build_absolute_uri(path)
 
     @extend_schema_field(OpenApiTypes.OBJECT)
     def get_config_schema(self, model: object) -> object:

@@ -9,7 +9,7 @@ from rest_framework import serializers
 
 from leaderboard.api.serializers.common import Link
 from leaderboard.claims import reading
-from leaderboard.claims.models import Claim, Paper
+from leaderboard.claims.models import Claim, Outcome, Paper
 
 SIGNED = "Signed: more than 0 where the claim holds. By how much its deciding clause lies beyond its bound."
 
@@ -89,6 +89,7 @@ class ClaimDetailSerializer(ClaimSerializer):
     clauses = FindingSerializer(source="verdict.clauses", many=True, default=list)
     evaluations = serializers.SerializerMethodField()
     history = serializers.SerializerMethodField(help_text="All verdicts, newest first.")
+    overturned_by = serializers.SerializerMethodField(help_text="The submissions that overturn it, as far as you may see them.")
 
     @extend_schema_field(EntrantSerializer(many=True))
     def get_evaluations(self, claim: Claim) -> Any:
@@ -100,10 +101,51 @@ class ClaimDetailSerializer(ClaimSerializer):
         ]
         return EntrantSerializer(rows, many=True, context=self.context).data
 
+    @extend_schema_field(serializers.ListField(child=serializers.UUIDField()))
+    def get_overturned_by(self, claim: Claim) -> Any:
+        """Their ids, newest result first."""
+        found = reading.overturning(claim, self.context["request"].user)
+        return [str(outcome.trial.submission_id) for outcome in found]
+
     @extend_schema_field(EarlierSerializer(many=True))
     def get_history(self, claim: Claim) -> Any:
         """Every verdict."""
         return EarlierSerializer(reading.history(claim)[:50], many=True).data
+
+
+class OutcomeSerializer(serializers.Serializer):
+    """What becomes of a claim with the submission in it. Numbers are those of the clause that decides."""
+
+    claim = serializers.IntegerField(source="claim_id")
+    paper = serializers.CharField(source="claim.paper_id", allow_null=True)
+    statement = serializers.CharField(source="claim.statement")
+    verdict = serializers.ChoiceField(source="claim.word", choices=reading.VERDICTS, help_text="Without the submission.")
+    verdict_with = serializers.ChoiceField(source="verdict", choices=reading.VERDICTS, help_text="With it.")
+    overturns = serializers.BooleanField(help_text="The claim does not hold with it, and is not failing without it.")
+    instead_of = serializers.CharField(
+        help_text="The entrant whose place it takes; empty: it stands against the one that the claim puts first."
+    )
+    effect = serializers.FloatField(allow_null=True, help_text=SIGNED)
+    ci_low = serializers.FloatField(allow_null=True)
+    ci_high = serializers.FloatField(allow_null=True)
+    p_adjusted = serializers.FloatField(allow_null=True, help_text="Corrected for the claims of the board that it enters.")
+    reason = serializers.CharField()
+    clauses = FindingSerializer(many=True)
+    url = Link("claim", "claim_id", source="claim_id")
+
+
+class TrialSerializer(serializers.Serializer):
+    """A submission before the claims of its board."""
+
+    due = serializers.BooleanField(help_text="Its newest result waits to be judged.")
+    judged_at = serializers.SerializerMethodField()
+    outcomes = OutcomeSerializer(many=True, help_text="First those that it overturns.")
+
+    @extend_schema_field({"type": ["string", "null"], "format": "date-time"})
+    def get_judged_at(self, trial: dict[str, Any]) -> Any:
+        """When the outcomes were found."""
+        outcomes: list[Outcome] = trial["outcomes"]
+        return outcomes[0].trial.judged_at if outcomes else None
 
 
 class PaperSerializer(serializers.Serializer):

@@ -1,6 +1,8 @@
-"""GET papers/ and claims/: the ledger."""
+"""GET papers/ and claims/, and submissions/{id}/claims/: the ledger."""
 
 from __future__ import annotations
+
+from uuid import UUID
 
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
@@ -13,12 +15,14 @@ from leaderboard.api.serializers.claims import (
     ClaimSerializer,
     PaperDetailSerializer,
     PaperSerializer,
+    TrialSerializer,
 )
 from leaderboard.api.serializers.common import page_of
 from leaderboard.api.strict import Choice
 from leaderboard.api.views.base import ApiView
-from leaderboard.claims import reading
+from leaderboard.claims import reading, trials
 from leaderboard.claims.models import Paper
+from leaderboard.permissions import get_submission
 
 
 class PapersQuery(PageQuery):
@@ -80,3 +84,14 @@ class ClaimView(ApiView):
         """A claim: its clauses, the evaluations that it rests on, and earlier verdicts."""
         claim = reading.get_claim(int(claim_id), request.user)
         return Response(ClaimDetailSerializer(claim, context={"request": request}).data)
+
+
+class SubmissionClaimsView(ApiView):
+    """A submission before the claims of its board."""
+
+    @extend_schema(operation_id="getSubmissionClaims", tags=["claims"], responses=TrialSerializer)
+    def get(self, request: Request, submission_id: UUID) -> Response:
+        """What becomes of the claims of its board with a submission in them: which of them it overturns."""
+        submission = get_submission(submission_id, request.user)
+        trial = {"due": trials.is_due(submission), "outcomes": reading.outcomes_of(submission, request.user)}
+        return Response(TrialSerializer(trial, context={"request": request}).data)

@@ -10,7 +10,7 @@ from leaderboard.boards.models import Board
 from leaderboard.claims import reading
 from leaderboard.claims.models import Claim
 from leaderboard.permissions import Viewer
-from leaderboard.web.evidence import CLASSES, view_of
+from leaderboard.web.evidence import CLASSES, views_of
 
 register = template.Library()
 
@@ -18,7 +18,7 @@ register = template.Library()
 @register.inclusion_tag("web/_board_claims.html")
 def board_claims(board: Board, viewer: Viewer) -> dict[str, Any]:
     """What papers (and the board's host) claim here, each with its verdict and a picture."""
-    return {"claims": [view_of(claim) for claim in reading.claims(viewer, board=board.slug)]}
+    return {"claims": views_of(list(reading.claims(viewer, board=board.slug)))}
 
 
 @register.inclusion_tag("web/_verdict.html")

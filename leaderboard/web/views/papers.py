@@ -1,29 +1,34 @@
-"""The catalogue of papers, and one paper with its claim."""
+"""The catalogue of papers, one paper with its claim, and a claim that no paper made."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 from django.core.paginator import Paginator
 from django.db.models import Case, When
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
 from evaluators.claim_catalogue import source_file
 from leaderboard.boards.models import ReferenceModel
 from leaderboard.claims import reading
+from leaderboard.claims.models import Claim, Paper
+from leaderboard.permissions import Viewer
 from leaderboard.refusals import FieldError, InvalidRequest
-from leaderboard.web.evidence import CLASSES, view_of
+from leaderboard.web.evidence import CLASSES, views_of
+from leaderboard.web.trials import challenges_of
 
 PAGE = 100
 
 
 @require_safe
 def papers(request: HttpRequest) -> HttpResponse:
-    """All papers, narrowed by words, family and verdict."""
-    asked = {name: request.GET.get(name, "")[:100] for name in ("search", "family", "verdict")}
-    if asked["verdict"] and asked["verdict"] not in reading.VERDICTS:
-        detail = f'verdict cannot be "{asked["verdict"]}"; it may be {", ".join(reading.VERDICTS)}'
-        raise InvalidRequest(detail, errors=(FieldError("verdict", "not_a_choice", detail),))
+    """All papers, narrowed by words, family, status and verdict."""
+    asked = {name: request.GET.get(name, "")[:100] for name in ("search", "family", "status", "verdict")}
+    _check_choice("verdict", asked["verdict"], reading.VERDICTS)
+    _check_choice("status", asked["status"], Paper.Status.values)
     asked["search"] = asked["search"].replace("\x00", "")
     found = reading.papers(request.user, **asked)
     judged_first = Case(When(claim__verdict__isnull=False, then=0), default=1)
@@ -35,6 +40,7 @@ def papers(request: HttpRequest) -> HttpResponse:
         "rows": [(paper, reading.claim_of(paper)) for paper in page],
         "asked": asked,
         "families": reading.families(),
+        "statuses": Paper.Status.choices,
         "counts": [(word, CLASSES[word], count) for word, count in counts.items()],
     }
     return render(request, "web/papers.html", context)
@@ -49,10 +55,33 @@ def paper(request: HttpRequest, paper_id: str) -> HttpResponse:
     context = {
         "here": "papers",
         "paper": found,
-        "claim": view_of(claim) if claim else None,
-        "rests_on": reading.rests_on(claim.verdict) if claim and claim.verdict else {},
-        "earlier": list(reading.history(claim)[1:11]) if claim else [],
+        **(_about(claim, request.user) if claim else {}),
         "source": source_file(shown.model),
         "model": ReferenceModel.objects.filter(name=shown.model, available=True).first(),
     }
     return render(request, "web/paper.html", context)
+
+
+@require_safe
+def claim(request: HttpRequest, pk: int) -> HttpResponse:
+    """A claim that a host wrote; that of a paper stands on the paper's page."""
+    found = reading.get_claim(pk, request.user)
+    if found.paper_id:
+        return redirect("paper", found.paper_id)
+    return render(request, "web/claim.html", {"here": "boards", **_about(found, request.user)})
+
+
+def _about(claim: Claim, viewer: Viewer) -> dict[str, Any]:
+    """A claim, what it rests on, what was said of it before, and who overturns it."""
+    return {
+        "claim": views_of([claim])[0],
+        "rests_on": reading.rests_on(claim.verdict) if claim.verdict else {},
+        "earlier": list(reading.history(claim)[1:11]),
+        "challenges": challenges_of(claim, viewer),
+    }
+
+
+def _check_choice(name: str, value: str, choices: Sequence[str]) -> None:
+    if value and value not in choices:
+        detail = f'{name} cannot be "{value}"; it may be {", ".join(choices)}'
+        raise InvalidRequest(detail, errors=(FieldError(name, "not_a_choice", detail),))

@@ -21,6 +21,7 @@ from leaderboard.submissions import answering
 from leaderboard.submissions.models import Submission
 from leaderboard.web.report import report_of, with_state
 from leaderboard.web.requests import PersonRequest
+from leaderboard.web.trials import trial_of
 
 PAGE = 50
 
@@ -29,7 +30,8 @@ PAGE = 50
 @never_cache
 def submission(request: HttpRequest, pk: UUID) -> HttpResponse:
     """The page of a submission."""
-    return render(request, "web/submission.html", _context(request, pk))
+    context = _context(request, pk)
+    return render(request, "web/submission.html", {**context, "trial": trial_of(context["submission"], request.user)})
 
 
 @require_safe
@@ -37,6 +39,14 @@ def submission(request: HttpRequest, pk: UUID) -> HttpResponse:
 def live(request: HttpRequest, pk: UUID) -> HttpResponse:
     """The part of the page that changes: polled until the evaluation is over."""
     return render(request, "web/_live.html", _context(request, pk))
+
+
+@require_safe
+@never_cache
+def claims(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """The part of the page that says what becomes of the board's claims: polled until the result was judged."""
+    context = _context(request, pk)
+    return render(request, "web/_trial.html", {**context, "trial": trial_of(context["submission"], request.user)})
 
 
 @login_required
