@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import html
+import re
 import subprocess
 import sys
 
 import pytest
 
-from leaderboard.boards.models import Board
-from leaderboard.claims import judging
-from leaderboard.claims.models import Claim
+from evaluators.claim_catalogue import source_text
+from evaluators.versions import model_hash
+from leaderboard.boards.models import Board, ReferenceModel
+from leaderboard.claims import judging, trials
+from leaderboard.claims.models import Claim, Trial
+from leaderboard.evaluations import lifecycle
+from leaderboard.submissions import intake
+from leaderboard.submissions.models import Submission
+from leaderboard.web.highlight import highlighted
+from reference_models import registry
+from tests.claims.conftest import result
 from tests.services import ROOT
 
 
@@ -46,11 +56,13 @@ def test_all_papers_are_listed_a_page_at_a_time(judged, client):
         ("verdict=holds", "1 paper"),
         ("verdict=does+not+hold", None),
         ("family=image_classification&verdict=holds", "1 paper"),
+        ("status=ready&verdict=holds", "1 paper"),
+        ("status=planned&verdict=holds", None),
         ("family=graph_nodes&verdict=holds", None),
         ("search=%00", "381 papers"),
     ],
 )
-def test_papers_are_found_by_words_family_and_verdict(judged, client, query, count):
+def test_papers_are_found_by_words_family_status_and_verdict(judged, client, query, count):
     text = client.get(f"/papers/?{query}").content.decode()
     if count is None:
         assert "No paper matches" in text
@@ -58,10 +70,11 @@ def test_papers_are_found_by_words_family_and_verdict(judged, client, query, cou
         assert f">{count}<" in text
 
 
-def test_a_verdict_that_there_is_not_is_refused(judged, client):
-    response = client.get("/papers/?verdict=maybe")
+@pytest.mark.parametrize(("query", "told"), [("verdict=maybe", "it may be holds"), ("status=lost", "it may be ready")])
+def test_a_choice_that_there_is_not_is_refused(judged, client, query, told):
+    response = client.get(f"/papers/?{query}")
     assert response.status_code == 400
-    assert "it may be holds" in response.content.decode()
+    assert told in response.content.decode()
 
 
 def test_a_paper_shows_claim_verdict_evidence_and_where_to_look(judged, client):
@@ -169,3 +182,144 @@ def test_the_server_loads_no_numerical_library_for_the_ledger():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert not set(heavy) & set(done.stdout.split())
+
+
+# --- submissions before claims
+
+
+@pytest.fixture
+def challenger(judged, board, user):
+    """A submission of `user` that is far better than nin, judged."""
+    Claim.objects.exclude(pk=judged.pk).update(available=False)
+    receipt = intake.submit(user=user, board=board, name="My <b>net", kind="config", model="logistic", config={})
+    evaluation = receipt.evaluation
+    lease = lifecycle.claim(evaluation.pk, worker="tests", pool=evaluation.pool)
+    assert lifecycle.succeed(lease, result(board, 0.999), key=evaluation.key)
+    trials.judge_some(board)
+    return receipt.submission
+
+
+def test_a_submission_says_which_claims_it_overturns_and_the_claim_by_whom(challenger, judged, client):
+    text = client.get(f"/submissions/{challenger.pk}/").content.decode()
+    assert "Overturned" in text
+    assert "against the one that it puts first; without it: holds" in text
+    assert "clause-picture" in text
+    paper = client.get("/papers/003-143/").content.decode()
+    assert "Submissions that overturn it" in paper
+    assert f"/submissions/{challenger.pk}/" in paper
+    assert "My &lt;b&gt;net" in paper
+    assert "up to 1 of 1 could still stand here" in paper
+
+
+def test_the_same_in_the_api(challenger, judged, client):
+    trial = client.get(f"/api/v1/submissions/{challenger.pk}/claims/").json()
+    (outcome,) = trial["outcomes"]
+    assert (trial["due"], outcome["claim"], outcome["overturns"], outcome["instead_of"]) == (False, judged.pk, True, "")
+    assert (outcome["verdict"], outcome["verdict_with"]) == ("holds", "does not hold")
+    assert outcome["ci_low"] < outcome["effect"] < outcome["ci_high"] < 0
+    assert outcome["clauses"][0]["text"] == f"accuracy(nin) >= accuracy(#{challenger.pk})"
+    assert client.get(f"/api/v1/claims/{judged.pk}/").json()["overturned_by"] == [str(challenger.pk)]
+
+
+def test_a_private_submission_is_not_named_among_those_that_overturn_a_claim(challenger, judged, client, user):
+    Submission.objects.filter(pk=challenger.pk).update(visibility="private")
+    assert client.get(f"/api/v1/claims/{judged.pk}/").json()["overturned_by"] == []
+    assert str(challenger.pk) not in client.get("/papers/003-143/").content.decode()
+    client.force_login(user)
+    assert str(challenger.pk) in client.get("/papers/003-143/").content.decode()
+
+
+def test_a_result_that_waits_for_its_turn_is_followed(challenger, judged, client):
+    Trial.objects.all().delete()
+    path = f"/submissions/{challenger.pk}/claims/"
+    assert 'hx-trigger="every 3s"' in client.get(f"/submissions/{challenger.pk}/").content.decode()
+    assert "that takes seconds" in client.get(path).content.decode()
+    trials.judge_some(challenger.board)
+    text = client.get(path).content.decode()
+    assert "Overturned" in text
+    assert "hx-trigger" not in text
+
+
+def test_a_board_that_hides_results_tells_nothing_of_claims(challenger, judged, board, client):
+    Board.objects.filter(pk=board.pk).update(shows="own")
+    assert client.get(f"/api/v1/submissions/{challenger.pk}/claims/").json() == {
+        "due": False,
+        "judged_at": None,
+        "outcomes": [],
+    }
+    Trial.objects.all().delete()
+    assert trials.judge_some(Board.objects.get(pk=board.pk)) == 0
+    assert not Trial.objects.exists()
+
+
+def test_a_claim_of_a_host_has_a_page_with_names_instead_of_ids(challenger, board, client):
+    claim = Claim.objects.create(
+        board=board, statement="Ours is the best.", check_text=f"accuracy(#{challenger.pk}) >= accuracy(nin)"
+    )
+    judging.judge_board(board)
+    text = client.get(f"/claims/{claim.pk}/").content.decode()
+    assert "accuracy(“My &lt;b&gt;net” by ada) &gt;= accuracy(nin)" in text
+    assert "Holds" in text
+    assert f"(#{challenger.pk})" not in text
+    assert f"/claims/{claim.pk}/" in client.get(f"/boards/{board.slug}/").content.decode()
+
+
+def test_the_claim_of_a_paper_stands_on_the_papers_page(judged, hidden, client):
+    assert client.get(f"/claims/{judged.pk}/").headers["Location"] == "/papers/003-143/"
+    assert client.get(f"/claims/{hidden.pk}/").status_code == 404
+    assert client.get("/claims/999999/").status_code == 404
+
+
+# --- reference models
+
+
+def test_a_model_shows_settings_standings_claims_and_its_source(judged, client):
+    ReferenceModel.objects.filter(name="nin").update(source_hash=model_hash("nin"))
+    text = client.get("/models/nin/").content.decode()
+    for shown in ("learning_rate", judged.statement, "reference_models/image_classification/nin.py", 'class="code-keyword"'):
+        assert shown in text
+    assert f'<a href="/boards/{judged.board.slug}/">' in text
+    response = client.get("/models/nin/source/")
+    assert response.content.decode() == (ROOT / "reference_models/image_classification/nin.py").read_text()
+    assert response["Content-Disposition"] == 'attachment; filename="nin.py"'
+    assert client.get("/api/v1/reference-models/nin/").json()["source_url"].endswith("/models/nin/source/")
+
+
+def test_a_source_that_is_not_what_was_evaluated_is_not_shown(judged, client):
+    """The rows of the tests carry hashes of their own."""
+    text = client.get("/models/nin/").content.decode()
+    assert "has changed since" in text
+    assert "code-keyword" not in text
+    assert client.get("/models/nin/source/").status_code == 409
+
+
+def test_a_model_that_is_not_installed_any_more_has_a_page_without_source(judged, client):
+    ReferenceModel.objects.filter(name="nin").update(name="gone")
+    ReferenceModel.objects.filter(name="gone").update(available=False)
+    assert "not installed" in client.get("/models/gone/").content.decode()
+    assert client.get("/models/gone/source/").status_code == 404
+
+
+@pytest.mark.parametrize("name", ["nothing", "..", "..%2f..%2fetc%2fpasswd", "papers.csv", "nin.py", "%00"])
+def test_no_other_file_is_ever_read(judged, client, name):
+    assert client.get(f"/models/{name}/").status_code == 404
+    assert client.get(f"/models/{name}/source/").status_code == 404
+
+
+def test_standings_on_hidden_boards_are_not_shown(judged, client, staff):
+    Board.objects.filter(pk=judged.board_id).update(visibility="private")
+    assert f"/boards/{judged.board.slug}/" not in client.get("/models/nin/").content.decode()
+    client.force_login(staff)
+    assert f"/boards/{judged.board.slug}/" in client.get("/models/nin/").content.decode()
+
+
+@pytest.mark.parametrize("name", sorted(registry.MODELS))
+def test_highlighting_changes_no_character(name):
+    source = source_text(name)
+    assert html.unescape(re.sub(r"</?span[^>]*>", "", highlighted(source))) == source
+
+
+@pytest.mark.parametrize("source", ["", "x", "'''open", "def f(:\n  <script>", "a\n\tb\n  c", "\x00"])
+def test_highlighting_escapes_what_is_no_python(source):
+    assert html.unescape(re.sub(r"</?span[^>]*>", "", highlighted(source))) == source
+    assert "<script" not in highlighted(source)

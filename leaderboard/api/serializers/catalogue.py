@@ -150,10 +150,10 @@ class ReferenceModelDetailSerializer(ReferenceModelSerializer):
     about = serializers.CharField()
     config_schema = serializers.SerializerMethodField(help_text="JSON Schema of `config`, with bounds and descriptions.")
     source_hash = serializers.CharField()
-    source = serializers.SerializerMethodField(help_text="Where its source can be read.")
+    source_url = serializers.SerializerMethodField(help_text="Where its source can be read.")
 
     @extend_schema_field(OpenApiTypes.URI)
-    def get_source(self, model: object) -> object:
+    def get_source_url(self, model: object) -> object:
         """The file, as it is installed."""
         path = reverse("model-source", kwargs={"name": model.name})  # type: ignore[attr-defined]
         return self.context["request"].build_absolute_uri(path)
