@@ -63,9 +63,9 @@ def paper(request: HttpRequest, paper_id: str) -> HttpResponse:
 
 
 @require_safe
-def claim(request: HttpRequest, pk: int) -> HttpResponse:
+def claim(request: HttpRequest, claim_id: int) -> HttpResponse:
     """A claim that a host wrote; that of a paper stands on the paper's page."""
-    found = reading.get_claim(pk, request.user)
+    found = reading.get_claim(claim_id, request.user)
     if found.paper_id:
         return redirect("paper", found.paper_id)
     return render(request, "web/claim.html", {"here": "boards", **_about(found, request.user)})
