@@ -3,9 +3,11 @@ only be looked at: nobody writes one by hand."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
+from django.contrib.admin.widgets import AdminTextareaWidget
+from django.db.models import CharField
 from django.http import HttpRequest
 
 from leaderboard.audit.admin import Audited, ReadOnly
@@ -20,6 +22,7 @@ class ClaimAdmin(Audited):
     list_filter = ("board", "available")
     list_select_related = ("board", "paper", "verdict")
     search_fields = ("statement", "check_text")
+    formfield_overrides: ClassVar = {CharField: {"widget": AdminTextareaWidget(attrs={"rows": 2})}}
 
     def has_change_permission(self, request: HttpRequest, obj: Claim | None = None) -> bool:
         """Only claims that no paper made."""

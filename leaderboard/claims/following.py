@@ -47,22 +47,31 @@ def own_workers(*, pool: str, jobs: int) -> Iterator[None]:
 
 
 def follow(evaluations: Sequence[int], *, console: Console) -> Counter[str]:
-    """Wait until all are over, and show how far they are; how many ended in which state."""
+    """Wait until all are over, and show how far they are: a line for each that is over, which a log keeps too, and a bar where
+    there is a terminal. How many ended in which state."""
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("evaluating", total=len(evaluations))
+        told: set[int] = set()
         while True:
-            states = states_of(evaluations)
-            done = sum(count for state, count in states.items() if state in FINAL_STATES)
-            bar.update(task, completed=done, description=_spoken(evaluations))
-            if done == len(evaluations):
-                return states
+            for each in _ended(evaluations, but=told):
+                told.add(each.pk)
+                bar.console.print(f"{len(told)} of {len(evaluations)}: {each.submission.name} {each.state}", markup=False)
+            bar.update(task, completed=len(told), description=_spoken(evaluations))
+            if len(told) == len(evaluations):
+                return states_of(evaluations)
             time.sleep(LOOK_SECONDS)
 
 
 def states_of(evaluations: Iterable[int]) -> Counter[str]:
     """How many are in each state."""
     return Counter(Evaluation.objects.filter(pk__in=list(evaluations)).values_list("state", flat=True))
+
+
+def _ended(evaluations: Iterable[int], *, but: set[int]) -> list[Evaluation]:
+    """Those that are over, in the order in which they ended, without those that are known."""
+    found = Evaluation.objects.filter(pk__in=set(evaluations) - but, state__in=FINAL_STATES)
+    return list(found.select_related("submission").defer("log", "result").order_by("finished_at", "id"))
 
 
 def waiting(benches: Iterable[Bench]) -> list[int]:

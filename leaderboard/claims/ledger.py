@@ -169,7 +169,8 @@ test units and over training seeds together, paired wherever the entrants share 
 claims. **p** is two-sided, that the truth lies on the bound; for several clauses the largest counts, or, where some point \
 the other way, their smallest times the number of clauses. The p of all claims of a track are corrected together (Holm). A \
 claim *holds* or *does not hold* only if the intervals and the corrected p (at 5 %) both say so; else it is *undecided*, and \
-the number of further seeds that would decide it is given where that can be estimated: an order of magnitude, no promise.
+the number of further seeds that would decide it is given where that can be estimated: an order of magnitude, no promise. \
+Below each claim stand the date of its verdict and the beginnings of the keys of the evaluations that it rests on.
 
 These are statements about small, generated or bundled problems under a fixed budget, and about one implementation of each \
 method. Where a claim does not hold here, that says what its mechanism does at this scale, not that the paper is wrong at \
@@ -206,15 +207,23 @@ def _row(line: Line) -> str:
 
 
 def _more(line: Line) -> str:
-    if line.verdict != Words.UNDECIDED:
-        return f" ({line.reason})" if line.reason else ""
-    return f" (about {line.more_seeds} more seeds)" if line.more_seeds else ""
+    if line.more_seeds:
+        return f" (about {line.more_seeds} more seed{'s' if line.more_seeds > 1 else ''})"
+    return f" ({line.reason})" if line.reason else ""
 
 
 def _details(line: Line) -> str:
     clauses = "\n".join(_clause(Finding.from_document(document)) for document in line.clauses)
     note = f"\n\n{line.note}" if line.note else ""
-    return f"### {line.system}\n\n{line.title} ({line.paper}).{note}\n\n{clauses}\n"
+    return f"### {line.system}\n\n{line.title} ({line.paper}).{note}\n\n{clauses}\n{_rests(line)}"
+
+
+def _rests(line: Line) -> str:
+    """The evaluations by the beginning of their keys, and the date."""
+    if not line.evaluations:
+        return ""
+    found = ", ".join(f"{name} `{key[:12]}`" for name, key in sorted(line.evaluations.items()))
+    return f"\nDecided {line.decided_at}, from the evaluations {found}.\n"
 
 
 def _clause(finding: Finding) -> str:

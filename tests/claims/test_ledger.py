@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+from datetime import UTC, datetime
 from io import StringIO
 
 import psutil
@@ -14,10 +15,11 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.core.management import CommandError, call_command
 from django.db import connection
+from rich.console import Console
 
 from evaluators.claim_catalogue import catalogue as declared
 from leaderboard.boards.models import Board, Track
-from leaderboard.claims import judging, keeping_up, ledger
+from leaderboard.claims import following, judging, keeping_up, ledger
 from leaderboard.claims.catalogue import sync_claims
 from leaderboard.claims.models import Claim, Paper, Verdict
 from leaderboard.claims.process import JudgingError
@@ -253,10 +255,21 @@ def test_the_ledger_says_what_it_was_made_with(nin, finish, board, settings):
     assert found.libraries["torch"] in text
     assert board.track.version[:12] in text
     assert "**holds**" in text
+    keys = {each.submission.model: each.key for each in Evaluation.objects.filter(state="succeeded")}
+    assert f"Decided {datetime.now(UTC):%Y-%m-%d}, from the evaluations nin `{keys['nin'][:12]}`, plain-cnn" in text
     document = json.loads(ledger.as_json(found))
     assert sum(document["counts"].values()) == len(found.lines)
     (line,) = [each for each in document["lines"] if each["paper"] == "003-143"]
     assert (line["verdict"], set(line["evaluations"])) == ("holds", {"nin", "plain-cnn"})
+
+
+def test_following_leaves_a_line_for_each_evaluation_where_no_terminal_shows_a_bar(nin, finish, board):
+    finish("nin", 0.95)
+    finish("plain-cnn", 0.75)
+    over = list(Evaluation.objects.filter(state="succeeded").values_list("pk", flat=True))
+    log = StringIO()
+    assert following.follow(over, console=Console(file=log)) == {"succeeded": 2}
+    assert log.getvalue().strip().splitlines() == ["1 of 2: Network In Network succeeded", "2 of 2: Plain CNN succeeded"]
 
 
 def test_a_secret_of_ones_own_is_not_given_away(nin, settings):
