@@ -211,6 +211,7 @@ SPECTACULAR_SETTINGS = {
         "SubmissionVisibility": "leaderboard.submissions.models.Submission.Visibility",
         "BoardVisibility": "leaderboard.boards.models.Board.Visibility",
         "EvaluationState": "leaderboard.evaluations.models.State",
+        "ClaimVerdict": "leaderboard.claims.reading.VERDICTS",
     },
 }
 
