@@ -25,6 +25,7 @@ from evaluators.claim_language import (
     Trend,
     Value,
     Vocabulary,
+    values_of,
 )
 
 Change = Callable[[Value], Value]
@@ -39,8 +40,12 @@ def challenged(check: Check, vocabulary: Vocabulary, *, challenger: str) -> Chec
     """What the check says of its winners, against a challenger: each clause that puts a value of one entrant before the same
     value of another (by whatever margin or factor) says that it is at least as good as the challenger's. Empty where none does.
 
-    Which is put before which follows from the metric's direction; where it has none, nothing is.
+    Which is put before which follows from the metric's direction; where it has none, nothing is. A check that compares at a
+    like cost says nothing of a challenger, whose cost is another.
     """
+    costs = [clause for clause in check if _is_cost(clause, vocabulary)]
+    if 0 < len(costs) < len(check):
+        return ()
     found = [plain for clause in check for plain in _challenge(clause, vocabulary, challenger)]
     return tuple(dict.fromkeys(found))
 
@@ -48,6 +53,10 @@ def challenged(check: Check, vocabulary: Vocabulary, *, challenger: str) -> Chec
 def with_values(comparison: Comparison, change: Change) -> Comparison:
     """The comparison with other values in it."""
     return Comparison(_sum(comparison.left, change), comparison.op, _sum(comparison.right, change))
+
+
+def _is_cost(clause: Clause, vocabulary: Vocabulary) -> bool:
+    return all(value.metric in vocabulary.costs for value in values_of(clause))
 
 
 def _challenge(clause: Clause, vocabulary: Vocabulary, challenger: str) -> list[Clause]:

@@ -168,12 +168,14 @@ Check = tuple[Clause, ...]
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The names that a check may use. metrics: direction by name ("max", "min", "none"); axes: their settings."""
+    """The names that a check may use. metrics: direction by name ("max", "min", "none"); axes: their settings; costs: the
+    metrics that count what an evaluation took, exactly."""
 
     metrics: Mapping[str, str]
     slices: tuple[str, ...]
     axes: Mapping[str, tuple[float, ...]]
     entrants: tuple[str, ...]
+    costs: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, spec: Mapping[str, Any], *, entrants: Iterable[str]) -> Vocabulary:
@@ -183,6 +185,7 @@ class Vocabulary:
             slices=tuple(part["slug"] for part in spec["slices"]),
             axes={axis["name"]: tuple(axis["values"]) for axis in spec["axes"]},
             entrants=tuple(dict.fromkeys([*(baseline["slug"] for baseline in spec["baselines"]), *entrants])),
+            costs=frozenset(metric["name"] for metric in spec["metrics"] if metric["estimator"] == "fact"),
         )
 
     def settings(self, axis: str) -> tuple[Setting, ...]:

@@ -18,9 +18,11 @@ VERDICTS = [word.value for word in Words]
 
 
 def visible_claims(viewer: Viewer) -> QuerySet[Claim]:
-    """The claims on boards that the viewer may see, with board, paper and newest verdict."""
+    """The claims on boards that the viewer may see, with board, paper and newest verdict: by board, those of hosts first."""
     claims = Claim.objects.filter(available=True, board__in=visible_boards(viewer).order_by().values("pk"))
     claims = claims.exclude(board__track__in=veiled_tracks(viewer))
+    # Said, because databases differ in where they put those without a paper.
+    claims = claims.order_by("board__slug", F("paper_id").asc(nulls_first=True), "id")
     return claims.select_related("board__track", "paper", "verdict")
 
 
@@ -110,6 +112,7 @@ def outcomes_of(submission: Submission, viewer: Viewer) -> list[Outcome]:
         return []
     found = Outcome.objects.filter(trial__submission=submission, claim__in=visible_claims(viewer).order_by().values("pk"))
     found = found.select_related("trial", "claim__verdict", "claim__paper")
+    found = found.order_by(F("claim__paper_id").asc(nulls_first=True), "claim_id")
     return sorted(found, key=lambda outcome: not outcome.overturns)
 
 

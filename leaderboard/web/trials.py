@@ -3,7 +3,6 @@ a claim's page the submissions that overturn it. Lays out what `claims` stored."
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -50,11 +49,12 @@ class TrialView:
 
 @dataclass(frozen=True)
 class ChallengeView:
-    """The submissions that overturn a claim; how many were put into it, and how many of equals would stand here by chance."""
+    """The submissions that overturn a claim, how many were put into it, and one in how many of those that are no better stands
+    here by chance, at most."""
 
     outcomes: tuple[OutcomeView, ...]
     tried: int
-    by_chance: int
+    one_in: int
 
 
 def trial_of(submission: Submission, viewer: Viewer) -> TrialView:
@@ -70,8 +70,8 @@ def trial_of(submission: Submission, viewer: Viewer) -> TrialView:
 
 def challenges_of(claim: Claim, viewer: Viewer) -> ChallengeView:
     """Lay out the submissions that overturn a claim."""
-    tried = reading.tried(claim)
-    return ChallengeView(_views(reading.overturning(claim, viewer)), tried, math.ceil(tried * LEVEL / 2))
+    # A two-sided level: half of it lies on the side of the challenger.
+    return ChallengeView(_views(reading.overturning(claim, viewer)), reading.tried(claim), round(2 / LEVEL))
 
 
 def _views(outcomes: Sequence[Outcome]) -> tuple[OutcomeView, ...]:

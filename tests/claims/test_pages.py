@@ -114,6 +114,12 @@ def test_a_board_shows_the_claims_that_stand_on_it(judged, client, board, graph_
     assert judged.statement not in client.get(f"/boards/{graph_board.slug}/").content.decode()
 
 
+def test_what_the_host_claims_stands_before_what_papers_claim(judged, client, board):
+    Claim.objects.create(board=board, statement="Said last, by the host.", check_text="accuracy(nin) >= 0.5")
+    text = client.get(f"/boards/{board.slug}/").content.decode()
+    assert 0 < text.index("Said last, by the host.") < text.index(judged.statement)
+
+
 def test_lists_cost_the_same_however_many_rows(judged, client, django_assert_max_num_queries):
     with django_assert_max_num_queries(9):
         client.get("/papers/")
@@ -208,7 +214,7 @@ def test_a_submission_says_which_claims_it_overturns_and_the_claim_by_whom(chall
     assert "Submissions that overturn it" in paper
     assert f"/submissions/{challenger.pk}/" in paper
     assert "My &lt;b&gt;net" in paper
-    assert "up to 1 of 1 could still stand here" in paper
+    assert "up to one in 40 stands here by chance" in paper
 
 
 def test_the_same_in_the_api(challenger, judged, client):

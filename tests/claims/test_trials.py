@@ -20,10 +20,11 @@ from leaderboard.submissions.models import Submission
 from tests.claims.conftest import result
 
 VOCABULARY = Vocabulary(
-    metrics={"accuracy": "max", "mae": "min", "energy": "none"},
+    metrics={"accuracy": "max", "mae": "min", "energy": "none", "macs": "min"},
     slices=("csbm", "select"),
     axes={"depth": (2.0, 32.0)},
     entrants=("gcn", "grand", "mlp"),
+    costs=frozenset({"macs"}),
 )
 
 
@@ -48,6 +49,9 @@ VOCABULARY = Vocabulary(
         ("share(accuracy(grand) >= accuracy(gcn) + 0.1 over depth) >= 0.5",
          "share(accuracy(grand) >= accuracy(#s) over depth) >= 0.5"),
         ("accuracy(grand) >= accuracy(gcn) AND accuracy(gcn) <= 0.5", "accuracy(grand) >= accuracy(#s)"),
+        ("macs(grand) <= macs(gcn)", "macs(grand) <= macs(#s)"),
+        ("accuracy(grand) >= accuracy(gcn) AND macs(grand) <= 1.02*macs(gcn)", ""),
+        ("accuracy(grand) >= accuracy(gcn) AND macs(grand) <= 1000", ""),
         ("accuracy(grand) >= 0.9", ""),
         ("accuracy@depth=32(grand) >= accuracy@depth=2(gcn)", ""),
         ("accuracy@depth=2(grand) >= accuracy@depth=32(grand)", ""),

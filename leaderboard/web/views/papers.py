@@ -17,7 +17,7 @@ from leaderboard.claims import reading
 from leaderboard.claims.models import Claim, Paper
 from leaderboard.permissions import Viewer
 from leaderboard.refusals import FieldError, InvalidRequest
-from leaderboard.web.evidence import CLASSES, views_of
+from leaderboard.web.evidence import CLASSES, probability, views_of
 from leaderboard.web.trials import challenges_of
 
 PAGE = 100
@@ -76,7 +76,7 @@ def _about(claim: Claim, viewer: Viewer) -> dict[str, Any]:
     return {
         "claim": views_of([claim])[0],
         "rests_on": reading.rests_on(claim.verdict) if claim.verdict else {},
-        "earlier": list(reading.history(claim)[1:11]),
+        "earlier": [(verdict, probability(verdict.p_adjusted)) for verdict in reading.history(claim)[1:11]],
         "challenges": challenges_of(claim, viewer),
     }
 

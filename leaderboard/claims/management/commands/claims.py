@@ -20,6 +20,7 @@ from leaderboard.claims.submitting import submit_missing
 from leaderboard.evaluations.models import Evaluation, State
 
 POOL = "cpu"
+PRINTED_WIDTH = 160
 WRITERS = {".md": ledger.as_markdown, ".json": ledger.as_json}
 COLORS = {"holds": "green", "does not hold": "red", "undecided": "yellow"}
 
@@ -37,7 +38,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, run: bool, family: str | None, jobs: int, out: list[Path], **options: Any) -> None:
         del args, options
-        self.console = Console(file=self.stdout)  # type: ignore[arg-type]
+        # A file or a pipe has no width of its own, and 80 columns would cut the words of the table.
+        self.console = Console(file=self.stdout, width=None if self.stdout.isatty() else PRINTED_WIDTH)  # type: ignore[arg-type]
         _check(family=family, out=out, jobs=jobs)
         call_command("sync_catalogue", stdout=self.stdout)
         for line in sync_claims():
