@@ -15,6 +15,7 @@ import billiard.pool
 from celery.signals import worker_process_init, worker_process_shutdown, worker_shutting_down
 from django.conf import settings
 from django.db import Error, connection
+from django.db.backends.signals import connection_created
 from django.db.models.functions import Now
 
 from evaluators.runtime import Runtime
@@ -131,6 +132,7 @@ def _start(**_: Any) -> None:
     """A process that cannot start ends: Celery then says so and ends the worker, instead of failing one task after another."""
     global _current  # noqa: PLW0603
     assert _plan is not None  # noqa: S101
+    connection_created.connect(_end_transactions_of_the_stopped)
     os.setpgid(0, 0)  # a signal to the worker's group is for the parent: it decides how the pool stops
     os.close(_plan.stop_write)
     try:
@@ -139,6 +141,14 @@ def _start(**_: Any) -> None:
     except Exception as error:
         logger.exception("a pool process could not start")
         raise SystemExit(1) from error
+
+
+def _end_transactions_of_the_stopped(connection: Any, **_: Any) -> None:
+    """A worker that is stopped (SIGSTOP, a machine that sleeps) in the middle of a transaction would keep everybody else off
+    the rows that it has locked. The server ends its session after a lease: then its result would be refused anyhow."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SET idle_in_transaction_session_timeout = %s", [round(1000 * settings.LEASE_SECONDS)])
 
 
 def _stop(**_: Any) -> None:

@@ -12,11 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+import psycopg
 import redis as redis_client
 from celery import Celery
 
 from leaderboard.celery import EVALUATE
-from tests.faults.stand import SCHEDULERS, WORKERS, Stand, die, moment
+from tests.faults.stand import BOARD, SCHEDULERS, WORKERS, Stand, die, moment
 from tests.services import ROOT, Process, wait_until
 
 Fault = Callable[[Stand, random.Random], None]
@@ -75,6 +76,29 @@ def worker_stopped_past_its_lease(stand: Stand, choice: random.Random) -> None:
             seconds=30, what="the evaluation was taken away",
         )  # fmt: skip
         moment(choice, longest=1.0)
+    finally:
+        for each in family:
+            if not gone(each):
+                each.resume()
+
+
+def worker_stopped_in_a_transaction(stand: Stand, choice: random.Random) -> None:
+    """SIGSTOP while it holds the lock of the board, until everything that was sent before is over without it."""
+    waits = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%%boards_board%%'"
+    addresses = "SELECT client_port FROM pg_stat_activity WHERE pid = %s"
+    with psycopg.connect(stand.database_url) as held:
+        held.execute("SELECT 1 FROM boards_board WHERE slug = %s FOR NO KEY UPDATE", [BOARD])
+        session = wait_until(lambda: stand.rows(waits), seconds=40, what="a worker wants to place a result")[0]["pid"]
+        port = stand.rows(addresses, session)[0]["client_port"]
+        name = wait_until(lambda: stand.owner_of(port), what="the worker that waits")
+        family = stand.family(name)
+        for each in family:
+            each.suspend()
+    try:
+        moment(choice)
+        stuck = "SELECT count(*) AS n FROM evaluations_evaluation WHERE state IN ('queued', 'running') AND id <= %s"
+        newest = stand.rows("SELECT max(id) AS id FROM evaluations_evaluation")[0]["id"]
+        wait_until(lambda: stand.rows(stuck, newest) == [{"n": 0}], seconds=60, what="the other worker did it all")
     finally:
         for each in family:
             if not gone(each):
@@ -257,6 +281,7 @@ FAULTS: dict[str, Fault] = {
         zygote_killed,
         sandboxed_child_killed,
         worker_stopped_past_its_lease,
+        worker_stopped_in_a_transaction,
         redis_restarted,
         redis_restarted_empty,
         redis_flushed,

@@ -111,6 +111,15 @@ class Stand:
         """Outermost first; the sandboxed children below them say the same of themselves and come last."""
         return [each for each in self.family(name)[1:] if ZYGOTE in command_of(each)]
 
+    def owner_of(self, port: int) -> str | None:
+        """The worker with a connection from this local port."""
+        for name in WORKERS:
+            for each in self.family(name):
+                with contextlib.suppress(psutil.Error):
+                    if any(link.laddr.port == port for link in each.net_connections("tcp") if link.laddr):
+                        return name
+        return None
+
     # --- the database, from outside
 
     def rows(self, query: str, *values: Any) -> list[dict[str, Any]]:
