@@ -134,4 +134,6 @@ def unavailability(error: BaseException | None) -> Unavailable | None:
             "the server's disk is full, so nothing can be stored just now; nothing was lost, try again later",
             retry_after=60.0,
         )
+    if isinstance(error, BlockingIOError):
+        return Unavailable("the server is busy with that file just now; nothing was lost, try again", retry_after=RETRY_SECONDS)
     return None

@@ -114,7 +114,7 @@ def _write(outcome: Outcome, hold: Hold) -> None:
                 return None
             time.sleep(pause)
         except OSError as error:
-            logger.warning("evaluation %s: its result waits for room on the disk: %s", hold.lease.evaluation_id, error)
+            logger.warning("evaluation %s: its result cannot be stored yet: %s", hold.lease.evaluation_id, error)
             if hold.cancel.wait(pause):
                 outcome = _dropped(hold)
             elif time.monotonic() > full_until:

@@ -2,18 +2,21 @@
 
 A file is written beside the store, synced, and renamed into it, so the store never holds half a file. `kept` ties a file to
 a transaction: if that fails, the file goes too. A process that dies in between leaves a file that no row names; `scrubbing`
-finds it later. One lock per shard makes sure that nobody removes a file that somebody else is about to name, and one for the
-whole store that nobody removes a file that a backup is about to copy.
+finds it later. One lock per shard, shared by those who keep files, makes sure that nobody removes a file that somebody else is
+about to name, and one for the whole store that nobody removes a file that a backup is about to copy. A process that is stopped
+while it holds one (SIGSTOP, a machine that sleeps) keeps nobody from storing, and nobody waits for it for ever.
 
 A row names a file in a column whose name ends with "sha256" (`naming_fields`), and in no other way."""
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import heapq
 import os
 import stat
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,6 +36,9 @@ from leaderboard.submissions.models import Artifact
 
 CHUNK = 2**20
 GRACE_SECONDS = 24 * 3600.0
+PATIENCE_SECONDS = 5.0
+"""How long to wait for a lock that somebody else holds: hundreds of times as long as one is held by a process that goes on."""
+LOOK_SECONDS = 0.01
 
 Source: TypeAlias = "bytes | IO[bytes] | File[Any]"
 
@@ -98,10 +104,11 @@ def staged(source: Source, *, limit: int | None = None) -> Iterator[Staged]:
 
 @contextmanager
 def kept(received: Staged) -> Iterator[None]:
-    """Put a staged file into the store for the duration of the block, and for ever if the block succeeds."""
+    """Put a staged file into the store for the duration of the block, and for ever if the block succeeds. Raises
+    BlockingIOError where somebody removes files of this shard, and does not come to an end."""
     where = place(received.sha256)
     where.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(received.sha256):
+    with _locked(received.sha256, fcntl.LOCK_SH) as lock:
         new = not where.exists()
         try:
             # Over equal bytes too: that renews a file which a sweep was about to take, and heals a rotten one.
@@ -109,15 +116,17 @@ def kept(received: Staged) -> Iterator[None]:
             sync_folder(where.parent)
             yield
         except BaseException:
-            if new and not _surely_named(received.sha256):
+            # somebody else may keep equal bytes in this moment: then the file is theirs
+            if new and _took(lock, fcntl.LOCK_EX) and not _surely_named(received.sha256):
                 where.unlink(missing_ok=True)
             raise
 
 
 def discard(sha256: str) -> bool:
     """Remove a file that no row names any more, at once; whether it is gone. While a backup runs it stays, for `scrubbing` to
-    find. An artifact's row goes with its file, where no submission has it."""
-    with _locked(sha256), removal_allowed() as allowed:
+    find. An artifact's row goes with its file, where no submission has it. Raises BlockingIOError where somebody keeps a file
+    of this shard, and does not come to an end."""
+    with _locked(sha256, fcntl.LOCK_EX), removal_allowed() as allowed:
         Artifact.objects.filter(sha256=sha256, submissions=None).delete()
         if not allowed or named([sha256]):
             return False
@@ -127,8 +136,11 @@ def discard(sha256: str) -> bool:
 
 def remove_orphan(file: Path, *, latest: float) -> bool:
     """Remove a file of the store that is older than `latest` and that no row names; whether it is gone."""
-    with _locked(file.name), removal_allowed() as allowed:
-        return allowed and not named([file.name]) and remove_old(file, latest=latest)
+    try:
+        with _locked(file.name, fcntl.LOCK_EX), removal_allowed() as allowed:
+            return allowed and not named([file.name]) and remove_old(file, latest=latest)
+    except BlockingIOError:
+        return False
 
 
 def remove_old(file: Path, *, latest: float) -> bool:
@@ -154,13 +166,7 @@ def nothing_removed() -> Iterator[None]:
 def removal_allowed() -> Iterator[bool]:
     """Whether files may be removed within the block: not while a backup runs, for which nobody waits. One block at a time."""
     with (_folder("locks") / "removing").open("ab") as turn, (_folder("locks") / "removal").open("ab") as lock:
-        fcntl.flock(turn, fcntl.LOCK_EX)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
+        yield _took(turn, fcntl.LOCK_EX, seconds=PATIENCE_SECONDS) and _took(lock, fcntl.LOCK_EX)
 
 
 @lru_cache(maxsize=1)
@@ -261,10 +267,26 @@ def _compare(where: Path, sha256: str) -> None:
 
 
 @contextmanager
-def _locked(sha256: str) -> Iterator[None]:
+def _locked(sha256: str, how: int) -> Iterator[IO[bytes]]:
+    """Hold the lock of a file's shard. It is released when the process dies, too. Raises BlockingIOError."""
     with (_folder("locks") / sha256[:2]).open("ab") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # released when closed, and when the process dies
-        yield
+        if not _took(lock, how, seconds=PATIENCE_SECONDS):
+            raise BlockingIOError(errno.EAGAIN, "another process holds it and does not go on", lock.name)
+        yield lock
+
+
+def _took(lock: IO[bytes], how: int, *, seconds: float = 0.0) -> bool:
+    """Take a lock if it is free, or becomes free in so many seconds; whether it was taken."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            fcntl.flock(lock, how | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(LOOK_SECONDS)
+        else:
+            return True
 
 
 def place(sha256: str) -> Path:

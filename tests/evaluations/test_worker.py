@@ -86,20 +86,20 @@ def deployment(tmp_path, transactional_db, broker_folder, cache):
         tmp_path,
         database_url=database_url,
         redis_url=redis_url,
-        LEASE_SECONDS="3",
+        LEASE_SECONDS="30",  # on a busy machine too, no lease expires but those that `silent` ends
         HEARTBEAT_SECONDS="0.5",
         REAP_EVERY_SECONDS="0.3",
         REPUBLISH_AFTER_SECONDS="1",
     )
-    running = Running(tmp_path / "log", environment)
+    running = Running(tmp_path / "log", environment, state / "temporary")
     yield running
     running.stop()
     print(running.log.read_text() if running.log.exists() else "")
 
 
 class Running:
-    def __init__(self, log, environment):
-        self.log, self.environment, self.processes = log, environment, []
+    def __init__(self, log, environment, temporary):
+        self.log, self.environment, self.temporary, self.processes = log, environment, temporary, []
 
     def start(self, *command, **extra):
         process = Process([PYTHON, "manage.py", *command], self.log, {**self.environment, **extra}).start()
@@ -136,6 +136,11 @@ def computing(evaluation):
     """Wait until its model trains in the sandbox."""
     wait_until(lambda: fresh(evaluation).stage == "predict", seconds=60, what="it computes")
     return fresh(evaluation)
+
+
+def silent_for_a_lease(evaluation):
+    """Its worker is dead: nobody renews the lease any more, and this is how it looks when its time has passed."""
+    Evaluation.objects.filter(pk=evaluation.pk, attempt=1, state=State.RUNNING).update(lease_expires_at=timezone.now())
 
 
 def make_the_next_attempt_short():
@@ -247,6 +252,7 @@ def test_a_worker_killed_in_mid_evaluation_leaves_no_process_and_no_evaluation_b
     worker.kill(signal.SIGKILL)
     wait_until(lambda: all_gone(children), seconds=15, what="its children are gone")
     make_the_next_attempt_short()
+    silent_for_a_lease(evaluation)
     deployment.worker()
     row = assert_one_result(evaluation)
     assert (row.attempt, row.faults) == (2, 1)
@@ -258,11 +264,15 @@ def test_a_pool_process_killed_in_mid_evaluation_is_replaced(deployment, submit)
     evaluation = lifecycle.enqueue(submit(**SLOW))
     name = computing(evaluation).worker
     make_the_next_attempt_short()
-    os.kill(int(name.rpartition("/")[2]), signal.SIGKILL)
+    victim = psutil.Process(int(name.rpartition("/")[2]))
+    victim.kill()
+    wait_until(lambda: all_gone([victim]), seconds=15, what="it is gone")
+    silent_for_a_lease(evaluation)
     row = assert_one_result(evaluation)
     assert row.attempt == 2
     assert row.worker != name
     assert worker.popen.poll() is None
+    stops_in_time(deployment, worker, grace=5)
 
 
 def test_a_stopped_worker_hands_back_what_it_cannot_finish(deployment, submit):
@@ -287,26 +297,28 @@ def test_a_stopped_worker_finishes_what_is_nearly_done_even_if_its_whole_group_i
     assert fresh(evaluation).state == State.SUCCEEDED
 
 
-def stops_in_time(worker, *, grace):
+def stops_in_time(deployment, worker, *, grace):
     """It was told to stop: it ends by itself within its grace and five seconds (on a machine with time for it), and leaves no
-    process and no row behind."""
+    process, no row and no file behind."""
     children = family(worker)
     worker.popen.send_signal(signal.SIGTERM)
     worker.popen.wait(timeout=grace + 30)
     wait_until(lambda: all_gone(children), seconds=10, what="its children are gone")
-    assert not Worker.objects.exists()
+    assert not Worker.objects.filter(pid__in=[child.pid for child in children]).exists()
+    assert sorted(deployment.temporary.glob("*")) == []
+    assert "Traceback" not in deployment.log.read_text()
 
 
 def test_a_worker_that_waits_stops(deployment):
     worker = deployment.worker(STOP_GRACE_SECONDS="0.2")
-    stops_in_time(worker, grace=0.2)
+    stops_in_time(deployment, worker, grace=0.2)
     assert worker.popen.returncode == 0
 
 
 def test_a_worker_that_is_still_warming_stops(deployment):
     worker = deployment.start("worker", STOP_GRACE_SECONDS="0.2")
     wait_until(lambda: len(family(worker)) > 1, seconds=60, what="its zygote starts")
-    stops_in_time(worker, grace=0.2)
+    stops_in_time(deployment, worker, grace=0.2)
 
 
 def test_a_worker_that_is_stuck_hands_back_and_stops(deployment, submit, cache):
@@ -317,7 +329,7 @@ def test_a_worker_that_is_stuck_hands_back_and_stops(deployment, submit, cache):
     next(each for each in family(worker) if "evaluators.runtime.zygote" in each.cmdline()).kill()
     evaluation = lifecycle.enqueue(submit(**FAST))
     wait_until(lambda: fresh(evaluation).stage == "load", seconds=30, what="it is stuck")
-    stops_in_time(worker, grace=0.2)
+    stops_in_time(deployment, worker, grace=0.2)
     os.close(folder)
     row = fresh(evaluation)
     assert (row.state, row.faults, row.attempt) == (State.QUEUED, 0, 1)

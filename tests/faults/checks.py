@@ -81,6 +81,15 @@ def all_final(stand: Stand, posted: list[Entry]) -> bool:
     return bool(found) and found[0]["n"] == len(ids)
 
 
+def not_over(stand: Stand) -> str:
+    """For whoever reads a failure: what waits or runs, and what the sessions of the database do."""
+    columns = "id, state, stage, attempt, faults, worker, now() - lease_expires_at AS late, now() - published_at AS sent"
+    rows = stand.rows(f"SELECT {columns} FROM evaluations_evaluation WHERE state IN ('queued', 'running')")
+    looked = "pid, client_port, state, wait_event_type, now() - state_change AS since, pg_blocking_pids(pid) AS behind, query"
+    sessions = stand.rows(f"SELECT {looked} FROM pg_stat_activity WHERE datname = current_database() AND state <> 'idle'")
+    return "\n".join(str(row) for row in [*rows, *sessions])
+
+
 def at_rest(stand: Stand, stream: Stream, memory: Memory) -> None:
     """Everything is over: nothing waits, nothing is held, and what was acknowledged is what is there."""
     wait_until(lambda: all_final(stand, stream.posted), seconds=60, what="every submission is final")

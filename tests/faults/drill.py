@@ -52,7 +52,9 @@ class Drill:
             checks.at_any_time(self.stand, self.memory)
             assert self.stream.unexpected == []
         except Exception as error:
-            error.add_note(f"seed {self.seed}, fault {kind!r} number {number}\n{self.stand.server.logs()}")
+            error.add_note(
+                f"seed {self.seed}, fault {kind!r} number {number}\n{checks.not_over(self.stand)}\n{self.stand.server.logs()}"
+            )
             raise
         self.recoveries.append((kind, took))
         return took

@@ -1,13 +1,18 @@
 """Content-addressed files."""
 
+import fcntl
 import hashlib
 import io
+import subprocess
+import sys
 import threading
+import time
+from contextlib import ExitStack
 
 import pytest
 from django.core.files.base import ContentFile
 
-from leaderboard.refusals import TooLarge
+from leaderboard.refusals import TooLarge, unavailability
 from leaderboard.submissions import storage
 from leaderboard.submissions.models import Artifact
 from tests.web.rows import add_submission
@@ -91,27 +96,77 @@ def test_the_limit_is_exact(db, own_files):
     assert files(own_files) == set()
 
 
-def test_who_waits_for_the_same_file_gets_it_although_the_first_one_fails(db, own_files):
+def test_who_keeps_the_same_file_at_once_has_it_although_the_first_one_fails(db, own_files):
     """The second must not rely on a file that the first one takes away."""
-    entered, order = threading.Event(), []
+    placed, failed = threading.Event(), threading.Event()
 
     def second():
-        with storage.staged(RAW) as received:
-            entered.set()
-            with storage.kept(received):
-                order.append("second")
+        with storage.staged(RAW) as received, storage.kept(received):
+            placed.set()
+            failed.wait(10)
 
     thread = threading.Thread(target=second)
 
     def meanwhile():
         thread.start()
-        entered.wait(10)
-        order.append("first")
+        assert placed.wait(10)
 
     with pytest.raises(KeyError):
         keep_and_fail(RAW, meanwhile=meanwhile)
+    failed.set()
     thread.join(10)
-    assert order == ["first", "second"]
+    assert storage.read(SHA) == RAW
+
+
+STOPPED = """
+import fcntl, sys
+lock = open(sys.argv[1], "ab")
+fcntl.flock(lock, int(sys.argv[2]))
+print(flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def stopped(own_files, monkeypatch):
+    """A function that lets another process take a lock of the store and keep it."""
+    monkeypatch.setattr(storage, "PATIENCE_SECONDS", 0.2)
+    with ExitStack() as stack:
+
+        def hold(name, how):
+            lock = own_files / "locks" / name
+            lock.parent.mkdir(parents=True, exist_ok=True)
+            command = [sys.executable, "-c", STOPPED, lock, str(how)]
+            process = stack.enter_context(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE))
+            stack.callback(process.kill)
+            process.stdout.readline()
+
+        yield hold
+
+
+def test_who_keeps_a_file_and_does_not_go_on_stops_nobody_else_from_keeping_it(db, stopped):
+    stopped(SHA[:2], fcntl.LOCK_SH)
+    assert storage.store(RAW) == (SHA, len(RAW))
+    assert storage.read(SHA) == RAW
+
+
+def test_nobody_waits_for_ever_to_remove_a_file(db, stopped):
+    storage.store(RAW)
+    stopped(SHA[:2], fcntl.LOCK_SH)
+    with pytest.raises(BlockingIOError, match="does not go on"):
+        storage.discard(SHA)
+    assert not storage.remove_orphan(storage.place(SHA), latest=time.time() + 60)
+    assert storage.read(SHA) == RAW
+
+
+def test_nobody_waits_for_ever_for_who_removes_files(db, stopped):
+    storage.store(RAW)
+    stopped("removing", fcntl.LOCK_EX)
+    assert not storage.discard(SHA), "it stays for a scrub to find"
+    stopped(SHA[:2], fcntl.LOCK_EX)
+    with pytest.raises(BlockingIOError) as busy:
+        storage.store(RAW)
+    assert unavailability(busy.value).status == 503
     assert storage.read(SHA) == RAW
 
 

@@ -8,8 +8,7 @@ import socket
 import tempfile
 import warnings
 from argparse import ArgumentParser, ArgumentTypeError
-from collections.abc import Iterator
-from contextlib import contextmanager
+from multiprocessing.util import Finalize
 from typing import Any
 
 from celery.exceptions import SecurityWarning
@@ -22,6 +21,9 @@ from leaderboard.evaluations import pool_process
 
 READ_SECONDS = 60.0
 """How long a worker waits for an answer of Redis: longer than any read that blocks for messages."""
+
+LAST = -1000
+"""The pool's temporary files (multiprocessing.util.get_temp_dir) go at priority -100."""
 
 
 class Command(BaseCommand):
@@ -56,29 +58,26 @@ class Command(BaseCommand):
         os.environ["CELERY_SKIP_CHECKS"] = "1"
         # Celery warns root of pickles in messages: ours are JSON, and nothing else is accepted
         warnings.filterwarnings("ignore", category=SecurityWarning)
-        with _own_temporary_folder():
-            app.worker_main(
-                [
-                    *(() if verbosity > 1 else ("--quiet",)),
-                    *("worker", "--hostname", name, "--queues", pool, "--concurrency", str(processes), "--pool", "prefork"),
-                    # gossip and mingle let workers talk about each other: ours talk to the database
-                    *("--without-gossip", "--without-mingle", "--loglevel", "INFO" if verbosity > 1 else "WARNING"),
-                ]
-            )
+        _use_own_temporary_folder()
+        app.worker_main(
+            [
+                *(() if verbosity > 1 else ("--quiet",)),
+                *("worker", "--hostname", name, "--queues", pool, "--concurrency", str(processes), "--pool", "prefork"),
+                # gossip and mingle let workers talk about each other: ours talk to the database
+                *("--without-gossip", "--without-mingle", "--loglevel", "INFO" if verbosity > 1 else "WARNING"),
+            ]
+        )
 
 
-@contextmanager
-def _own_temporary_folder() -> Iterator[None]:
-    """What this worker and its libraries write to temporary files lies in one folder, which the next worker removes if this one
-    is killed."""
+def _use_own_temporary_folder() -> None:
+    """What this worker and its libraries write to temporary files lies in one folder. It is removed when this process ends, and
+    by the next worker if this one is killed."""
     inside = settings.STATE_DIR / "temporary"
     inside.mkdir(exist_ok=True, mode=0o700)
     folder = OwnedFolder(inside)
     os.environ["TMPDIR"] = tempfile.tempdir = folder.name
-    try:
-        yield
-    finally:
-        folder.cleanup()
+    # after the pool has removed its own files from it: finalizers run from the highest priority to the lowest
+    Finalize(None, folder.cleanup, exitpriority=LAST)
 
 
 def default_concurrency(device: str) -> int:
