@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 from urllib.parse import urlencode
@@ -208,8 +209,16 @@ def test_a_wrong_host_header_is_a_problem_too(call, db):
     assert_problem(call.get("tracks/", host="evil.example"), 400, "malformed")
 
 
-@pytest.mark.parametrize("error", [OperationalError("no"), InterfaceError("connection already closed")])
-def test_a_database_that_is_away_asks_to_come_back(call, board, monkeypatch, error):
+AWAY = {
+    "no connection": OperationalError("no"),
+    "lost connection": InterfaceError("connection already closed"),
+    "full disk": OSError(errno.ENOSPC, "no space left on device"),
+    "held file": BlockingIOError(errno.EAGAIN, "another process holds it"),
+}
+
+
+@pytest.mark.parametrize("error", AWAY.values(), ids=AWAY)
+def test_what_the_server_stands_on_is_away_and_asks_to_come_back(call, board, monkeypatch, error):
     def away(*args, **kwargs):
         raise error
 

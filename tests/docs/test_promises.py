@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.faults import FAULTS
+
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = sorted((ROOT / "docs").glob("*.md"))
 PROMISES = ("reliability.md",)
@@ -58,3 +60,9 @@ def test_the_checker_sees_what_is_missing(tmp_path: Path) -> None:
     assert missing(page, root=tmp_path) == ["tests/test_a.py::test_two"]
     assert [len(NAMED.findall(promise)) for promise in promises_of(page)] == [1, 1, 0]
     assert missing("`tests/test_b.py::test_one[case]`", root=tmp_path) == ["tests/test_b.py::test_one"]
+
+
+def test_every_fault_that_the_drills_know_is_promised() -> None:
+    """And every fault that the page names is one of them."""
+    page = (ROOT / "docs" / "reliability.md").read_text()
+    assert sorted(re.findall(r"test_everything_is_over_exactly_once_after\[([^\]]+)\]", page)) == sorted(FAULTS)

@@ -10,6 +10,7 @@ import pytest
 
 from tests.services import Deployment, deployment, postgres_server, redis_server
 
+BOARD = "digits-classification"
 QUICK = {"LEASE_SECONDS": "4", "HEARTBEAT_SECONDS": "0.5", "REAP_EVERY_SECONDS": "0.5", "REPUBLISH_AFTER_SECONDS": "2"}
 
 
@@ -19,6 +20,18 @@ def start(server: Deployment, *, workers: int) -> Deployment:
     for number in range(1, workers + 1):
         server.start_worker(f"worker-{number}")
     return server
+
+
+def assert_ended_once(server: Deployment, submission: str) -> None:
+    """It succeeded with scores and one standing, and no second evaluation was made."""
+    done = server.finished(submission)
+    assert done["state"] == "succeeded", (done, server.logs())
+    assert done["scores"]
+    assert done["rank"] >= 1
+    evaluations = server.request("GET", f"/api/v1/submissions/{submission}/evaluations/").body["results"]
+    assert len(evaluations) == 1
+    rows = server.request("GET", f"/api/v1/boards/{BOARD}/standings/").body["results"]
+    assert len([row for row in rows if row["submission"] == submission]) == 1
 
 
 @pytest.fixture(scope="session")

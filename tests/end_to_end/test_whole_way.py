@@ -12,11 +12,10 @@ from skl2onnx import to_onnx
 from sklearn.linear_model import LogisticRegression
 
 from evaluators import registry
-from tests.services import Deployment, multipart
+from tests.end_to_end.conftest import BOARD, assert_ended_once
+from tests.services import Deployment, multipart, wait_until
 
 pytestmark = [pytest.mark.services, pytest.mark.xdist_group("deployments"), pytest.mark.timeout(600)]
-
-BOARD = "digits-classification"
 
 
 def upload(server: Deployment, *, content: bytes, filename: str, **fields: str):
@@ -115,3 +114,13 @@ def test_standings_are_the_same_as_json_as_csv_and_as_a_page(server: Deployment)
         assert name in page
     ranks = [row["rank"] for row in rows if row["rank"] is not None]
     assert ranks == sorted(ranks)
+
+
+def test_a_running_evaluation_that_is_cancelled_is_killed_and_the_next_one_runs(server: Deployment) -> None:
+    slow = server.submit(BOARD, name="Cancelled", kind="config", model="fractalnet", config={})["id"]
+    path = f"/api/v1/submissions/{slow}/"
+    wait_until(lambda: server.request("GET", path).body["progress"] > 0, seconds=60, what="it computes")
+    assert server.request("POST", f"{path}cancel/").status in (200, 202)
+    assert server.finished(slow)["state"] == "cancelled"
+    fast = server.submit(BOARD, name="The next one", kind="config", model="logistic", config={"weight_decay": 0.02})
+    assert_ended_once(server, fast["id"])

@@ -1,5 +1,5 @@
 """Real workers on real submissions: success, reuse, cancel, stop, and kills in mid-evaluation. The test process shares its
-database with them, SQLite or (DATABASE_URL) PostgreSQL; the broker is a folder or (REDIS_URL) Redis."""
+database with them, SQLite, and the broker is a folder. Faults on PostgreSQL and Redis are those of tests/faults."""
 
 from __future__ import annotations
 
@@ -67,49 +67,68 @@ def cache(tmp_path_factory):
 @pytest.fixture
 def deployment(tmp_path, transactional_db, broker_folder, cache):
     """Starts processes that share this test's database, files and broker; the log is shown when a test fails."""
-    state = tmp_path / "state"
-    state.mkdir()
-    (state / "files").symlink_to(Path(django_settings.MEDIA_ROOT))
-    Path(django_settings.MEDIA_ROOT).mkdir(exist_ok=True)
-    (state / "cache").symlink_to(cache)
-    broker_folder.mkdir(exist_ok=True)
-    (state / "queue").symlink_to(broker_folder)
-    redis_url = os.environ.get("REDIS_URL", "")
-    database_url = ""
-    if connection.vendor == "sqlite":
-        (state / "standings.sqlite3").symlink_to(connection.settings_dict["NAME"])
-    else:
-        database_url = os.environ["DATABASE_URL"].rpartition("/")[0] + "/" + connection.settings_dict["NAME"]
-    if redis_url:
-        use_broker(redis_url, django_settings.CELERY_BROKER_TRANSPORT_OPTIONS)
-    environment = environment_of(
-        tmp_path,
-        database_url=database_url,
-        redis_url=redis_url,
-        LEASE_SECONDS="30",  # on a busy machine too, no lease expires but those that `silent` ends
-        HEARTBEAT_SECONDS="0.5",
-        REAP_EVERY_SECONDS="0.3",
-        REPUBLISH_AFTER_SECONDS="1",
-    )
-    running = Running(tmp_path / "log", environment, state / "temporary")
+    running = Running(tmp_path / "deployment", cache=cache, broker=broker_folder)
+    running.use_files_of_this_test()
     yield running
     running.stop()
-    print(running.log.read_text() if running.log.exists() else "")
+    running.show_log()
+
+
+@pytest.fixture(scope="module")
+def standing_by(django_db_setup, tmp_path_factory, cache):
+    """A deployment with a broker of its own, for all tests that leave its processes as they were."""
+    folder = tmp_path_factory.mktemp("standing-by")
+    running = Running(folder, cache=cache, broker=folder / "broker")
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def shared(standing_by, transactional_db, broker_folder):
+    """A worker with two processes that other tests use too."""
+    standing_by.use_files_of_this_test()
+    use_broker("fssafe://localhost", {"folder": str(standing_by.broker)})
+    if not standing_by.processes:
+        standing_by.worker(concurrency=2)
+    yield standing_by
+    standing_by.show_log()
 
 
 class Running:
-    def __init__(self, log, environment, temporary):
-        self.log, self.environment, self.temporary, self.processes = log, environment, temporary, []
+    """Processes of one deployment, in a folder of its own; they work on the database of the tests."""
+
+    def __init__(self, folder, *, cache, broker):
+        state = folder / "state"
+        state.mkdir(parents=True)
+        broker.mkdir(exist_ok=True)
+        (state / "cache").symlink_to(cache)
+        (state / "queue").symlink_to(broker)
+        (state / "standings.sqlite3").symlink_to(connection.settings_dict["NAME"])
+        self.environment = environment_of(
+            folder,
+            LEASE_SECONDS="30",  # on a busy machine too, no lease expires but those that `silent_for_a_lease` ends
+            HEARTBEAT_SECONDS="0.5",
+            REAP_EVERY_SECONDS="0.3",
+            REPUBLISH_AFTER_SECONDS="1",
+        )
+        self.state, self.broker, self.log, self.processes = state, broker, folder / "log", []
+
+    def use_files_of_this_test(self):
+        files, own = self.state / "files", Path(django_settings.MEDIA_ROOT)
+        own.mkdir(exist_ok=True)
+        files.unlink(missing_ok=True)
+        files.symlink_to(own)
 
     def start(self, *command, **extra):
         process = Process([PYTHON, "manage.py", *command], self.log, {**self.environment, **extra}).start()
         self.processes.append(process)
         return process
 
-    def worker(self, *, concurrency=1, pool="cpu", **extra):
-        before = Worker.objects.count()
-        process = self.start("worker", "--pool", pool, "--concurrency", str(concurrency), **extra)
-        wait_until(lambda: Worker.objects.count() >= before + concurrency, seconds=90, what="the worker is warm")
+    def worker(self, *, concurrency=1, **extra):
+        """Start one, and wait until it is warm."""
+        process = self.start("worker", "--pool", "cpu", "--concurrency", str(concurrency), **extra)
+        rows = Worker.objects.filter(name__startswith=f"cpu-{process.popen.pid}@")
+        wait_until(lambda: rows.count() == concurrency, seconds=90, what="the worker is warm")
         return process
 
     def scheduler(self):
@@ -120,6 +139,9 @@ class Running:
     def stop(self):
         for process in self.processes:
             process.stop()
+
+    def show_log(self):
+        print(self.log.read_text() if self.log.exists() else "")
 
 
 def fresh(evaluation):
@@ -165,8 +187,7 @@ def all_gone(processes):
     return all(not process.is_running() or process.status() == psutil.STATUS_ZOMBIE for process in processes)
 
 
-def test_a_submission_is_trained_scored_and_ranked(deployment, submit):
-    deployment.worker()
+def test_a_submission_is_trained_scored_and_ranked(shared, submit):
     evaluation = lifecycle.enqueue(submit(**FAST))
     row = assert_one_result(evaluation)
     accuracy = row.scores.get(metric="accuracy", slice="")
@@ -178,8 +199,7 @@ def test_a_submission_is_trained_scored_and_ranked(deployment, submit):
     assert row.faults == 0
 
 
-def test_an_equal_submission_reuses_the_result_but_a_second_evaluation_measures_again(deployment, submit, other_user):
-    deployment.worker()
+def test_an_equal_submission_reuses_the_result_but_a_second_evaluation_measures_again(shared, submit, other_user):
     first = assert_one_result(lifecycle.enqueue(submit(**FAST)))
     twin = submit(by=other_user, **FAST)
     copy = assert_one_result(lifecycle.enqueue(twin))
@@ -191,8 +211,7 @@ def test_an_equal_submission_reuses_the_result_but_a_second_evaluation_measures_
     assert again.number == 2
 
 
-def test_a_model_of_the_wrong_kind_fails_with_one_sentence_and_is_not_tried_again(deployment, submit):
-    deployment.worker()
+def test_a_model_of_the_wrong_kind_fails_with_one_sentence_and_is_not_tried_again(shared, submit):
     row = finished(lifecycle.enqueue(submit(model="no-such-model", config={})))
     assert row.state == State.FAILED
     assert row.failure_code in set(FailureCode) - {FailureCode.SYSTEM_ERROR}
@@ -209,29 +228,26 @@ def test_what_was_queued_while_no_worker_was_there_is_evaluated_in_order_of_prio
     assert finished(early).started_at < finished(late).started_at
 
 
-def test_a_worker_of_another_pool_leaves_it_alone(deployment, submit, board):
+def test_a_worker_of_another_pool_leaves_it_alone(shared, submit, board):
     type(board).objects.update(pool="gpu")
     waiting = lifecycle.enqueue(submit(1, **FAST))
     type(board).objects.update(pool="cpu")
     board.refresh_from_db()
-    deployment.worker()
     assert_one_result(lifecycle.enqueue(submit(2, **FAST)))
     assert fresh(waiting).state == State.QUEUED
 
 
-def test_a_duplicate_message_finds_the_row_taken(deployment, submit):
-    deployment.worker(concurrency=2)
+def test_a_duplicate_message_finds_the_row_taken(shared, submit):
     evaluation = lifecycle.enqueue(submit(**FAST))
     for _ in range(5):
         lifecycle.dispatch.publish(evaluation)
     assert assert_one_result(evaluation).attempt == 1
 
 
-def test_a_cancelled_evaluation_is_killed_and_the_worker_goes_on(deployment, submit):
-    worker = deployment.worker()
+def test_a_cancelled_evaluation_is_killed_and_the_worker_goes_on(shared, submit):
     evaluation = lifecycle.enqueue(submit(1, **SLOW))
     computing(evaluation)
-    busy = family(worker)
+    busy = family(shared.processes[0])
     asked = timezone.now()
     lifecycle.cancel(evaluation, by="ada")
     row = finished(evaluation, seconds=20)
@@ -284,7 +300,7 @@ def test_a_stopped_worker_hands_back_what_it_cannot_finish(deployment, submit):
     assert worker.popen.wait(timeout=20) == 0
     row = fresh(evaluation)
     assert (row.state, row.faults, row.attempt, row.lease_token) == (State.QUEUED, 0, 1, None)
-    assert not Worker.objects.exists()
+    assert not Worker.objects.filter(pid__in=[child.pid for child in children]).exists()
     wait_until(lambda: all_gone(children), seconds=10, what="its children are gone")
 
 
@@ -305,8 +321,8 @@ def stops_in_time(deployment, worker, *, grace):
     worker.popen.wait(timeout=grace + 30)
     wait_until(lambda: all_gone(children), seconds=10, what="its children are gone")
     assert not Worker.objects.filter(pid__in=[child.pid for child in children]).exists()
-    assert sorted(deployment.temporary.glob("*")) == []
-    assert "Traceback" not in deployment.log.read_text()
+    assert sorted((deployment.state / "temporary").glob("*")) == []
+    assert "FileNotFoundError" not in deployment.log.read_text(), "the folder went before what lies in it"
 
 
 def test_a_worker_that_waits_stops(deployment):
@@ -321,16 +337,22 @@ def test_a_worker_that_is_still_warming_stops(deployment):
     stops_in_time(deployment, worker, grace=0.2)
 
 
-def test_a_worker_that_is_stuck_hands_back_and_stops(deployment, submit, cache):
-    """Neither computing nor reporting: it wants a new zygote, and somebody holds the lock of the folder for that."""
-    worker = deployment.worker(STOP_GRACE_SECONDS="0.2")
+@pytest.fixture
+def no_new_zygotes(cache):
+    """Somebody holds the lock under which they are made."""
     folder = os.open(cache, os.O_RDONLY)
-    fcntl.flock(folder, fcntl.LOCK_EX)
+    yield lambda: fcntl.flock(folder, fcntl.LOCK_EX)
+    os.close(folder)
+
+
+def test_a_worker_that_is_stuck_hands_back_and_stops(deployment, submit, no_new_zygotes):
+    """Neither computing nor reporting: it waits for something."""
+    worker = deployment.worker(STOP_GRACE_SECONDS="0.2")
+    no_new_zygotes()
     next(each for each in family(worker) if "evaluators.runtime.zygote" in each.cmdline()).kill()
     evaluation = lifecycle.enqueue(submit(**FAST))
     wait_until(lambda: fresh(evaluation).stage == "load", seconds=30, what="it is stuck")
     stops_in_time(deployment, worker, grace=0.2)
-    os.close(folder)
     row = fresh(evaluation)
     assert (row.state, row.faults, row.attempt) == (State.QUEUED, 0, 1)
 
@@ -351,20 +373,19 @@ def test_a_worker_that_reports_a_result_finishes_that_and_stops(deployment, subm
     assert_one_result(evaluation)
 
 
-def test_a_message_that_was_lost_is_sent_again(deployment, submit, broker_folder):
+def test_a_message_that_was_lost_is_sent_again(shared, submit, broker_folder):
+    """It went to where nobody listens."""
+    use_broker("fssafe://localhost", {"folder": str(broker_folder)})
     evaluation = lifecycle.enqueue(submit(**FAST))
-    from leaderboard.celery import app
-
-    with app.connection_for_write() as broker:
-        broker.default_channel.queue_purge("cpu")
-    deployment.scheduler()
-    deployment.worker()
+    scheduler = shared.start("scheduler")
     assert_one_result(evaluation)
+    scheduler.stop()
+    shared.processes.remove(scheduler)
 
 
-def test_the_worker_s_parent_imports_no_torch(deployment):
-    worker = deployment.worker()
-    mapped = {Path(region.path).name for region in psutil.Process(worker.popen.pid).memory_maps()}
+def test_the_worker_s_parent_imports_no_torch(shared):
+    parent = shared.processes[0].popen.pid
+    mapped = {Path(region.path).name for region in psutil.Process(parent).memory_maps()}
     assert not [name for name in mapped if "torch" in name]
 
 

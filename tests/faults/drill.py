@@ -1,5 +1,4 @@
-"""A drill: the stream runs, faults happen one after another, and after each the deployment has to recover. Used by the
-tests and by the soak."""
+"""A drill: the stream runs, faults happen one after another, and after each the deployment has to recover."""
 
 from __future__ import annotations
 
@@ -14,7 +13,7 @@ from tests.faults.stream import Stream
 from tests.services import wait_until
 
 PATIENCE_SECONDS = 60.0
-"""How long a test waits for recovery before it says that there is none. What was measured stands in docs/reliability.md."""
+"""The bound that docs/reliability.md states. What was measured stands there too."""
 
 
 @dataclass

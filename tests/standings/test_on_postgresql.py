@@ -1,4 +1,4 @@
-"""Intake, quotas and standings on PostgreSQL: the tests of these areas, races included, run there once more."""
+"""Intake, quotas, the life of evaluations and standings on PostgreSQL: these tests, races included, run there once more."""
 
 import os
 import subprocess
@@ -15,6 +15,8 @@ AREAS = (
     "tests/boards/test_quota.py",
     "tests/submissions/test_intake.py",
     "tests/permissions/test_rules.py",
+    "tests/evaluations/test_lifecycle.py",
+    "tests/evaluations/test_races.py",
     "tests/standings/test_ranking.py",
     "tests/standings/test_reading.py",
     "tests/standings/test_settling.py",
@@ -25,7 +27,8 @@ AREAS = (
 
 
 @pytest.mark.services
-def test_boards_intake_and_standings_work_on_postgresql():
+@pytest.mark.timeout(600)
+def test_boards_intake_evaluations_and_standings_work_on_postgresql():
     # Not below pytest's own folder: each pytest that starts closes that to other users, and the server runs as one.
     with tempfile.TemporaryDirectory() as name, postgres_server(Path(name) / "server") as server:
         environment = {
@@ -37,5 +40,5 @@ def test_boards_intake_and_standings_work_on_postgresql():
         }
         environment.pop("PYTEST_XDIST_WORKER", None)
         command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-m", "not services", *AREAS]
-        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=280, check=False)
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=580, check=False)
     assert done.returncode == 0, done.stdout[-6000:]
