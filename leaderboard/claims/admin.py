@@ -18,11 +18,16 @@ from leaderboard.claims.models import Claim, Paper, Verdict
 class ClaimAdmin(Audited):
     """A check is read when it is saved: a fault is told with its place, and with what was perhaps meant."""
 
-    list_display = ("statement", "board", "paper", "word", "available")
+    list_display = ("statement", "newest_verdict", "board", "paper_id", "available")
     list_filter = ("board", "available")
-    list_select_related = ("board", "paper", "verdict")
+    list_select_related = ("board", "verdict")
     search_fields = ("statement", "check_text")
     formfield_overrides: ClassVar = {CharField: {"widget": AdminTextareaWidget(attrs={"rows": 2})}}
+
+    @admin.display(description="verdict")
+    def newest_verdict(self, claim: Claim) -> str:
+        """As a word."""
+        return claim.word
 
     def has_change_permission(self, request: HttpRequest, obj: Claim | None = None) -> bool:
         """Only claims that no paper made."""

@@ -129,6 +129,29 @@ def test_lists_cost_the_same_however_many_rows(judged, client, django_assert_max
         client.get("/api/v1/claims/")
 
 
+def test_a_host_writes_a_claim_is_told_what_is_wrong_with_it_and_finds_its_verdict(judged, board, user, client):
+    board.host = user
+    board.save()
+    client.force_login(user)
+    path = f"/boards/{board.slug}/claims/"
+    page = client.post(path, {"statement": "Ours.", "check_text": "acuracy(nin) >= 0.5"}).content.decode()
+    assert "did you mean “accuracy”?" in page
+    assert client.post(path, {"statement": "Ours.", "check_text": "accuracy(nin) >= 0.5"}).status_code == 302
+    claim = Claim.objects.get(statement="Ours.")
+    assert f'href="/claims/{claim.pk}/"' in client.get(path).content.decode()
+    assert "There is no verdict yet" in client.get(f"/claims/{claim.pk}/").content.decode()
+    judging.judge_board(board)
+    assert "There is no verdict yet" not in client.get(f"/claims/{claim.pk}/").content.decode()
+    assert "verdict-holds" in client.get(path).content.decode()
+
+
+def test_the_administration_lists_claims_with_their_verdicts(judged, staff, client):
+    client.force_login(staff)
+    page = client.get("/admin/claims/claim/").content.decode()
+    assert judged.statement in page
+    assert '<td class="field-newest_verdict">holds</td>' in page
+
+
 # --- API
 
 
