@@ -15,6 +15,7 @@ from leaderboard.submissions.models import Submission
 LEAST_DIGITS = 8
 MENTION = re.compile(rf"{SUBMISSION}([\w-]+)")
 PRIVATE = "a private submission"
+WITHDRAWN = "a withdrawn submission"
 
 
 def read_check(text: str, board: Board, *, entrants: Iterable[str] = ()) -> Check:
@@ -61,6 +62,8 @@ def spoken(text: str, names: Mapping[str, str]) -> str:
 
 
 def _name_of(submission: Submission) -> str:
+    if submission.withdrawn_at is not None:
+        return WITHDRAWN
     if submission.visibility != Submission.Visibility.PUBLIC:
         return PRIVATE
     return f"“{submission.name}” by {submission.competitor}"
@@ -94,6 +97,8 @@ def _check_mention(name: str, board: Board, text: str) -> None:
     if found is None:
         told = f"“{board.title}” has no submission “{start[:40]}”; write {SUBMISSION} and the beginning of its id"
         raise ClaimSyntaxError(told, text=text, position=place)
+    if found.withdrawn_at is not None:
+        raise ClaimSyntaxError(f"the submission “{start}” was withdrawn: name another one", text=text, position=place)
     if found.visibility != Submission.Visibility.PUBLIC:
         told = f"“{found.name}” is private, and a claim shows more of a result than its row does: name public submissions"
         raise ClaimSyntaxError(told, text=text, position=place)

@@ -1,4 +1,5 @@
-"""Brings the database to the installed code's schema while the release back runs on it. Called by `manage.py prepare`.
+"""Brings the database to the installed code's schema while the release back runs on it. Called by `manage.py prepare` and
+by `restoring`, whose server may have no table yet.
 
 A migration waits for the readers of a table that it changes, and whoever comes after it waits for the migration: one long
 reader would stop the server. So a migration waits LOCK_SECONDS, steps back, and tries again."""
@@ -17,7 +18,8 @@ PAUSE_SECONDS = 1.0
 
 
 def migrate(*, say: Callable[[str], None] = print) -> None:
-    """Apply what is missing. Raises OperationalError where a table could not be had within TRIES tries."""
+    """Apply what is missing, and make the table of the cache. Raises OperationalError where a table could not be had within
+    TRIES tries."""
     for left in reversed(range(TRIES)):
         try:
             _migrate_once()
@@ -27,6 +29,7 @@ def migrate(*, say: Callable[[str], None] = print) -> None:
             say(f"A migration waits for a table that is in use; the next try is in {PAUSE_SECONDS:.0f} s ({left} left).")
             time.sleep(PAUSE_SECONDS)
         else:
+            call_command("createcachetable", verbosity=0)
             return
 
 

@@ -17,7 +17,7 @@ from django.conf import settings
 from django.contrib.contenttypes.models import ContentType
 from django.core.cache import cache
 from django.core.management.color import no_style
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.migrations.loader import MigrationLoader
 from django.utils import timezone
 
@@ -38,6 +38,10 @@ LOCK_SECONDS = 30
 
 class RestoreRefusedError(Exception):
     """The backup does not fit this server, or this server is in use. Nothing was changed."""
+
+
+class HalfRestoredError(Exception):
+    """Rows and files are those of the backup, and the rest is not done."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,7 @@ def restore(backup: Backup, *, replace: bool = False, other_secrets: bool = Fals
     """Make this server what the backup says, or leave it as it is.
 
     replace: give up what is here. other_secrets: go on where this server cannot have the backup's secrets. Raises
-    RestoreRefusedError, DamagedBackupError.
+    RestoreRefusedError, DamagedBackupError, and HalfRestoredError where secrets cannot be kept.
     """
     _refuse_other_schema(backup)
     to_keep = _secrets_to_keep(backup, other_secrets=other_secrets)
@@ -89,16 +93,33 @@ def restore(backup: Backup, *, replace: bool = False, other_secrets: bool = Fals
     _refuse_in_use(replace=replace)
     done = Restored()
     done.files = _put_files(backup)
-    with transaction.atomic():
-        done.rows = _exchange_rows(backup)
-        done.released = lifecycle.release_all()
+    done.rows, done.released = _commit_rows(backup)
+    done.kept_secrets = _keep_secrets(to_keep, backup)
     ContentType.objects.clear_cache()
     cache.clear()
-    for name in to_keep:
-        secrets.keep_instead(name.lower(), backup.secrets[name], folder=settings.STATE_DIR)
-    done.kept_secrets = to_keep
     done.published = dispatch.republish_waiting(now=timezone.now() + timedelta(days=1))
     return done
+
+
+def _commit_rows(backup: Backup) -> tuple[int, int]:
+    """How many rows there are now, and how many evaluations that ran wait again."""
+    try:
+        with transaction.atomic():
+            return _exchange_rows(backup), lifecycle.release_all()
+    except OperationalError as error:
+        raise RestoreRefusedError(f"the tables are in use: stop the server first ({error})") from error
+
+
+def _keep_secrets(names: list[str], backup: Backup) -> list[str]:
+    try:
+        for name in names:
+            secrets.keep_instead(name.lower(), backup.secrets[name], folder=settings.STATE_DIR)
+    except OSError as error:
+        raise HalfRestoredError(
+            f"rows and files are those of the backup, but {' and '.join(names)} could not be kept: {error}. "
+            "Do not start the server; run the same command again with --replace"
+        ) from error
+    return names
 
 
 def _refuse_other_schema(backup: Backup) -> None:
@@ -114,11 +135,10 @@ def _refuse_other_schema(backup: Backup) -> None:
             "Restore it with the release that made it"
         )
     if header["migrations"] != schema_leaves():
-        raise OlderSchemaError(f"{backup.path} was made by an older release")
-
-
-class OlderSchemaError(RestoreRefusedError):
-    """The backup's rows have to go through the migrations since: `upgrading` does that."""
+        raise RestoreRefusedError(
+            f"{backup.path} was made by an older release, whose rows do not fit these tables. Restore it with that release "
+            "into an empty database, then upgrade that (docs/deployment.md)"
+        )
 
 
 def _secrets_to_keep(backup: Backup, *, other_secrets: bool) -> list[str]:

@@ -25,6 +25,8 @@ from leaderboard.claims.models import Claim, Paper, Verdict
 from leaderboard.claims.process import JudgingError
 from leaderboard.claims.submitting import submit_missing
 from leaderboard.evaluations.models import Evaluation
+from leaderboard.submissions.models import Submission
+from leaderboard.submissions.withdrawing import withdraw
 
 
 def verdict_of(claim: Claim) -> str:
@@ -90,6 +92,19 @@ def test_a_new_evaluation_changes_the_verdict_and_the_old_one_is_kept(nin, finis
     judging.judge_board(board)
     assert verdict_of(nin) == "does not hold"
     assert [each.verdict for each in nin.verdicts.order_by("id")][-2:] == ["holds", "does not hold"]
+
+
+def test_a_withdrawn_result_counts_no_more_and_the_verdicts_of_the_past_keep_their_numbers(nin, finish, board, staff):
+    finish("nin", 0.95)
+    finish("plain-cnn", 0.75)
+    judging.judge_board(board)
+    before = Claim.objects.get(pk=nin.pk).verdict
+    withdraw(Submission.objects.get(board=board, model="nin"), staff)
+    judging.judge_board(board)
+    after = Claim.objects.get(pk=nin.pk).verdict
+    assert (after.verdict, after.reason) == ("not yet evaluated", "nin has no result")
+    kept = Verdict.objects.get(pk=before.pk)
+    assert (kept.verdict, kept.effect, kept.evaluations) == ("holds", before.effect, before.evaluations)
 
 
 def test_a_new_version_of_the_track_makes_results_of_the_old_one_count_no_more(nin, finish, board):

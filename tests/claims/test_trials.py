@@ -17,6 +17,7 @@ from leaderboard.evaluations import lifecycle
 from leaderboard.standings.models import Standing
 from leaderboard.submissions import intake
 from leaderboard.submissions.models import Submission
+from leaderboard.submissions.withdrawing import withdraw
 from tests.claims.conftest import result
 
 VOCABULARY = Vocabulary(
@@ -289,6 +290,23 @@ def test_a_submission_that_became_private_counts_no_more_and_is_not_named(send, 
     assert claim.word == "not yet evaluated"
     names = wording.names_in([claim.check_text])
     assert wording.spoken(claim.check_text, names) == "accuracy(a private submission) >= 0.5"
+
+
+def test_a_withdrawn_submission_counts_no_more_and_cannot_be_named(send, judged, board, user):
+    mine = send(0.99)
+    claim = claim_about(board, f"accuracy(#{mine.pk}) >= 0.5")
+    judging.judge_board(board)
+    trials.judge_some(board)
+    assert Trial.objects.filter(submission=mine).exists()
+    withdraw(mine, user)
+    judging.judge_board(board)
+    trials.judge_some(board)
+    assert not Trial.objects.exists()
+    claim.refresh_from_db()
+    assert claim.word == "not yet evaluated"
+    assert wording.spoken(claim.check_text, wording.names_in([claim.check_text])) == "accuracy(a withdrawn submission) >= 0.5"
+    with pytest.raises(ValidationError, match="was withdrawn: name another one"):
+        claim_about(board, f"accuracy(#{mine.pk}) >= 0.6")
 
 
 def test_names_stand_for_ids_where_a_person_reads(send, judged, user):

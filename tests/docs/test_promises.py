@@ -15,7 +15,7 @@ from tests.faults.faults import FAULTS
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = sorted((ROOT / "docs").glob("*.md"))
-PROMISES = ("reliability.md",)
+PROMISES = ("reliability.md", "data.md")
 NAMED = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?(?:\[[^\]]*\])?`")
 ITEM = re.compile(r"^- .*(?:\n(?!- |#|\n).*)*", re.MULTILINE)
 

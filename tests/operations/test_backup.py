@@ -7,6 +7,7 @@ import io
 import json
 import os
 import stat
+import subprocess
 import uuid
 from datetime import timedelta
 
@@ -167,6 +168,23 @@ def test_a_server_that_keeps_its_secrets_takes_those_of_the_backup(server, file,
     assert stat.S_IMODE((tmp_path / "track_secret").stat().st_mode) == 0o600
 
 
+def test_secrets_that_cannot_be_kept_are_told_as_what_is_left_to_do(server, file, settings, tmp_path, monkeypatch):
+    settings.STATE_DIR, settings.TRACK_SECRET = tmp_path, "the first"
+    monkeypatch.delenv("TRACK_SECRET", raising=False)
+    call_command("backup", str(file))
+    settings.TRACK_SECRET = "the second"
+    (tmp_path / "track_secret").write_text("the second")
+    full = tmp_path / f".track_secret.{os.getpid()}"
+    full.mkdir()
+    with pytest.raises(
+        CommandError, match=r"rows and files are those of the backup, but TRACK_SECRET could not be kept.* again"
+    ):
+        call_command("restore", file, replace=True)
+    full.rmdir()
+    call_command("restore", file, replace=True)
+    assert (tmp_path / "track_secret").read_text() == "the first"
+
+
 def test_a_server_that_is_not_empty_is_not_overwritten(server, file):
     call_command("backup", str(file))
     before = rows()
@@ -203,6 +221,7 @@ def changed(file, **header):
         ({"format": 2}, "has format 2, and this release reads 1"),
         ({"migrations": {"submissions": ["0999_not_written_yet"]}}, "does not know submissions.0999_not_written_yet"),
         ({"migrations": {"another_app": ["0001_initial"]}}, "does not know another_app.0001_initial"),
+        ({"migrations": {"submissions": ["0001_initial"]}}, "made by an older release.* Restore it with that release"),
     ],
 )
 def test_a_backup_of_another_schema_is_refused(server, file, header, why):
@@ -390,6 +409,16 @@ def test_a_file_that_is_withdrawn_during_a_backup_is_in_it(server, file, monkeyp
     call_command("backup", str(file))
     assert answers == [False]
     call_command("restore", file, replace=True)
+    assert storage.read(sha256) == b"an artifact"
+
+
+def test_a_lost_file_is_taken_from_a_backup(server, file):
+    sha256 = Artifact.objects.get().sha256
+    call_command("backup", str(file))
+    storage.place(sha256).unlink()
+    with storage.place(sha256).open("wb") as out:
+        subprocess.run(["tar", "-xOf", str(file), f"files/{sha256}"], check=True, stdout=out)
+    assert storage.place(sha256).parts[-3:] == ("sha256", sha256[:2], sha256)
     assert storage.read(sha256) == b"an artifact"
 
 

@@ -14,6 +14,7 @@ from django.db import connection
 from django.utils import timezone
 
 from leaderboard import permissions
+from leaderboard.accounts import teams
 from leaderboard.accounts.models import User
 from leaderboard.boards.models import QuotaUse
 from leaderboard.evaluations import lifecycle
@@ -207,6 +208,17 @@ def test_a_competitor_may_until_the_board_closes_and_an_administrator_always(sen
         withdraw(sent, user)
     assert withdraw(sent, staff)
     assert Submission.objects.get().withdrawn_by == "administrator"
+
+
+def test_any_member_may_withdraw_what_was_sent_for_the_team(send, user, other_user):
+    team = teams.create_team(user=user, name="Analysts")
+    teams.invite(team, by=user, username=other_user.username)
+    sent = send(team=team.slug)
+    with pytest.raises(NotAllowed, match="only its competitor"):
+        withdraw(sent, other_user)
+    teams.accept(team, by=other_user)
+    assert withdraw(sent, other_user)
+    assert Submission.objects.get().withdrawn_by == "competitor"
 
 
 def test_a_host_may_with_a_reason_also_after_closing(send, host, board):

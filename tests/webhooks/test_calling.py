@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from leaderboard.boards.models import Board
 from leaderboard.evaluations import lifecycle
+from leaderboard.submissions.withdrawing import withdraw
 from leaderboard.webhooks import calling, registering
 from leaderboard.webhooks.models import Delivery, Webhook
 from tests.api.conftest import submit
@@ -80,6 +81,14 @@ def test_looking_twice_calls_once(receiver, hook, over, since):
     calling.make_calls()
     calling.make_calls()
     assert len(receiver.calls) == 1
+
+
+def test_calls_about_what_is_withdrawn_go_with_it(receiver, hook, over, user, since):
+    calling.queue_news(since=since)
+    withdraw(over, user)
+    assert not Delivery.objects.exists()
+    calling.make_calls()
+    assert receiver.calls == []
 
 
 def test_what_ended_before_the_webhook_is_not_told(receiver, board, user, since):

@@ -19,7 +19,6 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         del args, options
         migrating.migrate(say=self.stdout.write)
-        call_command("createcachetable", verbosity=0)
         collect_static()
         call_command("sync_catalogue", stdout=self.stdout)
         call_command("seed_boards", stdout=self.stdout)

@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import OperationalError
 
 from leaderboard.operations.archive import DamagedBackupError
-from leaderboard.operations.restoring import Backup, Restored, RestoreRefusedError, open_backup, restore
+from leaderboard.operations.restoring import Backup, HalfRestoredError, Restored, RestoreRefusedError, open_backup, restore
 
 
 class Command(BaseCommand):
-    """Exit status 0: this server is what the backup says; 1: it is what it was, and the reason was said."""
+    """Exit status 0: this server is what the backup says; 1: it is what it was, or the message says what is left to do."""
 
     help = (
         "Checks the whole file, then makes this server what it says, all or nothing. The database may be of another kind than "
@@ -40,8 +39,8 @@ class Command(BaseCommand):
                 self._tell(restore(backup, replace=options["replace"], other_secrets=options["other_secrets"]), backup)
         except (RestoreRefusedError, DamagedBackupError, OSError) as error:
             raise CommandError(f"nothing was restored: {error}") from error
-        except OperationalError as error:
-            raise CommandError(f"nothing was restored, the tables are in use: stop the server first ({error})") from error
+        except HalfRestoredError as error:
+            raise CommandError(str(error)) from error
 
     def _show_secrets(self, backup: Backup) -> None:
         if not backup.secrets:
