@@ -284,7 +284,7 @@ class Deployment:
         return answer.body
 
     def finished(self, submission: str, *, seconds: float = 120.0) -> dict[str, Any]:
-        """Wait by long polls until a submission's newest evaluation is final; the submission."""
+        """Wait by long polls until a submission's newest evaluation is final; the submission. AssertionError with the logs."""
         path = f"/api/v1/submissions/{submission}/?wait=5"
 
         def final() -> dict[str, Any] | None:
@@ -294,7 +294,10 @@ class Deployment:
                 return None
             return body if body.get("state") in ("succeeded", "failed", "cancelled") else None
 
-        return wait_until(final, seconds=seconds, what=f"{submission} is final")
+        try:
+            return wait_until(final, seconds=seconds, what=f"{submission} is final")
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.logs()}") from None
 
     def logs(self) -> str:
         return "\n".join(f"--- {path.name}\n{path.read_text(errors='replace')[-4000:]}" for path in self.folder.glob("*.log"))
