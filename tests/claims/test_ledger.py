@@ -9,6 +9,7 @@ import threading
 import time
 from datetime import UTC, datetime
 from io import StringIO
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -24,9 +25,11 @@ from leaderboard.claims.catalogue import sync_claims
 from leaderboard.claims.models import Claim, Paper, Verdict
 from leaderboard.claims.process import JudgingError
 from leaderboard.claims.submitting import submit_missing
-from leaderboard.evaluations.models import Evaluation
+from leaderboard.evaluations import lifecycle
+from leaderboard.evaluations.models import Evaluation, Worker
 from leaderboard.submissions.models import Submission
 from leaderboard.submissions.withdrawing import withdraw
+from tests.claims.conftest import result
 
 
 def verdict_of(claim: Claim) -> str:
@@ -285,6 +288,27 @@ def test_following_leaves_a_line_for_each_evaluation_where_no_terminal_shows_a_b
     log = StringIO()
     assert following.follow(over, console=Console(file=log)) == {"succeeded": 2}
     assert log.getvalue().strip().splitlines() == ["1 of 2: Network In Network succeeded", "2 of 2: Plain CNN succeeded"]
+
+
+def test_a_run_that_was_stopped_goes_on_where_it_was_and_prints_the_ledger(claims, board, monkeypatch):
+    ask = {"run": True, "family": "image_classification"}
+    with pytest.raises(CommandError, match="no worker serves the pool"):
+        call_command("claims", stdout=StringIO(), **ask)
+    queued = set(Evaluation.objects.values_list("pk", flat=True))
+    Worker.objects.create(name="tests", pool="cpu", pid=1)
+    monkeypatch.setattr(following, "time", SimpleNamespace(sleep=lambda seconds: work_off_one(board)))
+    log = StringIO()
+    call_command("claims", stdout=log, **ask)
+    assert set(Evaluation.objects.values_list("pk", flat=True)) == queued
+    assert f"{len(queued)} of {len(queued)}: " in log.getvalue()
+    assert "4 claims: " in log.getvalue()
+    assert "003-143" in log.getvalue()
+
+
+def work_off_one(board: Board) -> None:
+    evaluation = Evaluation.objects.filter(state="queued").earliest("id")
+    lease = lifecycle.claim(evaluation.pk, worker="tests", pool=evaluation.pool)
+    assert lifecycle.succeed(lease, result(board, 0.9), key=evaluation.key)
 
 
 def test_a_secret_of_ones_own_is_not_given_away(nin, settings):
