@@ -61,7 +61,6 @@ class Stand:
     database_url: str
     has_own_disk: bool
     tree: Path | None = None
-    families: dict[str, list[psutil.Process]] = field(default_factory=dict)
     before: set[int] = field(default_factory=set)
 
     # --- processes
