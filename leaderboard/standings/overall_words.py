@@ -32,7 +32,7 @@ RANK = (
 def rule_of(tracks: int) -> list[str]:
     """The rule as sentences, for a number of tracks."""
     sentences = [PLAYERS, WINS, STRENGTH, MEAN, RANK]
-    if tracks >= LEAST_TRACKS:
+    if not tracks or tracks >= LEAST_TRACKS:
         return sentences
     counted = "There is 1 track" if tracks == 1 else f"There are {tracks} tracks"
     unranked = "the rows stand by how many tracks they are on, then by strength, which is no ranking."

@@ -42,12 +42,20 @@ WIDGETS: dict[str, type[forms.Widget] | forms.Widget] = {
 }
 
 
+class OptionalJsonField(forms.JSONField):
+    """JSON, where nothing is an empty field."""
+
+    def prepare_value(self, value: Any) -> Any:
+        """The text in the field."""
+        return "" if value is None else super().prepare_value(value)
+
+
 class RulesForm(RefusableForm):
     """The RULES of a board. `values` are the arguments of `boards.hosting`."""
 
     def __init__(self, *, board: Board | None = None, track: Track | None = None, **given: Any) -> None:
         super().__init__(**given)
-        made = forms.fields_for_model(Board, fields=RULES, widgets=WIDGETS)
+        made = forms.fields_for_model(Board, fields=RULES, widgets=WIDGETS, field_classes={"combination": OptionalJsonField})
         for name in RULES:
             field = made[name]
             if field is None:

@@ -39,7 +39,7 @@ def mine(request: PersonRequest) -> HttpResponse:
             messages.success(request, f"The team {made.name} is there. Invite the others.")
             return redirect("team", made.slug)
     rows = teams.with_role(visible_teams(request.user), request.user)
-    return render(request, "web/teams.html", {"here": "teams", "teams": rows, "form": form}, status=status)
+    return render(request, "web/teams.html", {"here": "account", "teams": rows, "form": form}, status=status)
 
 
 @login_required
@@ -50,7 +50,7 @@ def team(request: PersonRequest, slug: str) -> HttpResponse:
     found = get_team(slug, request.user)
     roles = roles_in_team(request.user, found)
     context = {
-        "here": "teams",
+        "here": "account",
         "team": found,
         "members": found.memberships.select_related("user"),
         "invitations": found.invitations.select_related("user", "invited_by"),
