@@ -58,13 +58,14 @@ def _republish(overdue: QuerySet[Evaluation], *, pool: str, limit: int) -> int:
         return 0
     if missing <= 0:
         return 0
-    return sum(_send_again(evaluation) for evaluation in overdue.select_related("submission__board__track")[:missing])
+    rows = overdue.select_related("submission__board__track")[:missing]
+    return sum(_send_again(evaluation, overdue) for evaluation in rows)
 
 
-def _send_again(evaluation: Evaluation) -> bool:
-    """The compare-and-set on the last wake-up makes one of several sweepers send it."""
-    row = Evaluation.objects.filter(pk=evaluation.pk, state=State.QUEUED, published_at=evaluation.published_at)
-    return row.update(published_at=Now()) == 1 and _sender(evaluation)()
+def _send_again(evaluation: Evaluation, overdue: QuerySet[Evaluation]) -> bool:
+    """Of several sweepers one sends it: for the others it is not overdue any more. Moments are compared by order, never for
+    equality: those that SQLite writes itself have other digits than those that it is given."""
+    return overdue.order_by().filter(pk=evaluation.pk).update(published_at=Now()) == 1 and _sender(evaluation)()
 
 
 def messages_waiting(pool: str) -> int:

@@ -287,7 +287,7 @@ def _fresh(evaluation: Evaluation) -> Evaluation:
 
 def _expire(evaluation: Evaluation, *, now: Moment | None) -> State | None:
     """Take one lease away, unless it was renewed or taken since it was read: the expiry is part of the condition."""
-    where = Q(pk=evaluation.pk, lease_token=evaluation.lease_token, lease_expires_at=evaluation.lease_expires_at)
+    where = Q(pk=evaluation.pk, lease_token=evaluation.lease_token, lease_expires_at__lt=now or Now())
     if _move(Move.CONFIRM_CANCEL, where, finished_at=now or Now()):
         return State.CANCELLED
     end = _fault(evaluation, where, _LOST, now=now)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 from django.db import InterfaceError, OperationalError
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 from kombu.exceptions import OperationalError as BrokerError
 
@@ -79,12 +79,12 @@ def wake_overdue(*, limit: int = 100) -> int:
     before = Now() - timedelta(seconds=ASK_AGAIN_SECONDS)
     due = Settlement.objects.filter(free, TO_SETTLE, not_before__lte=Now())
     due = due.filter(Q(asked_at__lt=before) | Q(asked_at__lt=F("not_before")))
-    return sum(_wake(settlement) for settlement in due.select_related("board").order_by("not_before")[:limit])
+    rows = due.select_related("board").order_by("not_before")[:limit]
+    return sum(_wake(settlement, due) for settlement in rows)
 
 
-def _wake(settlement: Settlement) -> bool:
-    mine = Settlement.objects.filter(pk=settlement.pk, asked_at=settlement.asked_at)
-    if not mine.update(asked_at=Now()):
+def _wake(settlement: Settlement, due: QuerySet[Settlement]) -> bool:
+    if not due.filter(pk=settlement.pk).update(asked_at=Now()):
         return False
     try:
         app.send_task(

@@ -13,6 +13,7 @@ from leaderboard.celery import EVALUATE, app
 from leaderboard.evaluations import dispatch, lifecycle
 from leaderboard.evaluations.models import Evaluation, State
 from tests.evaluations.conftest import NOW, use_broker
+from tests.services import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -91,6 +92,15 @@ def test_what_was_lost_is_sent_again_and_only_that(submit):
     assert sorted(waiting()) == [(evaluation.pk, 5) for evaluation in evaluations]
     assert dispatch.republish_waiting(now=LATER + timedelta(days=1)) == 0
     assert len(waiting()) == 3
+
+
+def test_what_is_lost_again_and_again_is_sent_again_and_again(submission, settings):
+    settings.REPUBLISH_AFTER_SECONDS = 0
+    evaluation = lifecycle.enqueue(submission)
+    for _ in range(5):
+        lose_everything()
+        wait_until(lambda: dispatch.republish_waiting() == 1, seconds=10, what="it is sent again")
+        assert waiting() == [(evaluation.pk, 5)]
 
 
 def test_a_long_queue_grows_no_duplicates(submit):

@@ -17,6 +17,7 @@ from leaderboard.standings import pairs, rows, settling, waking
 from leaderboard.standings.models import PairedTest, Settlement, Standing
 from leaderboard.standings.settling import settle
 from leaderboard.submissions import storage
+from tests.services import wait_until
 from tests.standings.conftest import keep_columns, right, score
 
 
@@ -182,6 +183,16 @@ def test_the_scheduler_wakes_a_worker_for_what_is_left_over_once(place_result, m
     waking.settle_one(sent[0][1][0])
     Settlement.objects.update(asked_at=Now() - timedelta(hours=1))
     assert waking.wake_overdue() == 0  # nothing is left
+
+
+def test_a_call_that_is_lost_again_and_again_is_made_again_and_again(place_result, monkeypatch):
+    sent = []
+    monkeypatch.setattr(app, "send_task", lambda *args, **_: sent.append(args))
+    monkeypatch.setattr(waking, "ASK_AGAIN_SECONDS", 0)
+    place_result("a", 0.5, settle_it=False)
+    for _ in range(5):
+        wait_until(lambda: waking.wake_overdue() == 1, seconds=10, what="a worker is woken")
+    assert len(sent) == 5
 
 
 def test_a_broker_that_is_away_is_asked_again_later(place_result, monkeypatch):
