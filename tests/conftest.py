@@ -11,6 +11,7 @@ catalogue (tests/catalogue.json) that needs no torch.
 
 from __future__ import annotations
 
+import gc
 import json
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,16 @@ from typing import Any
 import hypothesis
 import pytest
 
+HERE = Path(__file__).parent
+
 hypothesis.settings.register_profile("no clock", deadline=None)
 hypothesis.settings.load_profile("no clock")
 
-HERE = Path(__file__).parent
+
+def pytest_collection_finish() -> None:
+    """What is imported stays: the collector need not look at it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

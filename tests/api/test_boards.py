@@ -70,7 +70,7 @@ def test_the_fields_of_reference_models(call, catalogue):
     assert {row["name"] for row in rows} == {"logistic", "plain-cnn", "nin"}
     assert all(set(row) == MODEL for row in rows)
     detail = call.get("reference-models/logistic/").json()
-    assert set(detail) == MODEL | {"beats", "slices", "about", "config_schema", "source_hash"}
+    assert set(detail) == MODEL | {"source_url", "beats", "slices", "about", "config_schema", "source_hash"}
     model = next(model for model in catalogue["models"] if model["name"] == "logistic")
     assert detail["config_schema"] == model["schema"]
 

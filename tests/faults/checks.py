@@ -121,6 +121,14 @@ def taken_and_still_needed(stand: Stand) -> list[int]:
     return [row["id"] for row in stand.rows(query, taken, list(FINAL))]
 
 
+def the_killed_are_forgotten(stand: Stand) -> None:
+    """The schedulers forget a process that was killed after a minute of silence; the database's rows are made older here."""
+    since = stand.rows("SELECT now() AS moment")[0]["moment"]
+    for table in ("evaluations_worker", "evaluations_scheduler"):
+        older = f"UPDATE {table} SET seen_at = seen_at - interval '1 minute' WHERE seen_at <= %s"
+        wait_until(lambda older=older: stand.change(older, since) == 0, seconds=60, what=f"{table} has the living only")
+
+
 def after_the_stop(stand: Stand) -> None:
     """Every process was asked to stop: none is left, no row says that one lives, and no file lies about."""
     assert stand.rows("SELECT count(*) AS n FROM evaluations_worker") == [{"n": 0}]

@@ -61,6 +61,7 @@ def test_scores_are_those_of_an_undisturbed_run(drill: Drill) -> None:
 
 
 def test_nothing_is_left_running_or_lying_about(drill: Drill) -> None:
+    checks.the_killed_are_forgotten(drill.stand)
     for name in (*WORKERS, *SCHEDULERS, "web"):
         drill.stand.process(name).stop()
     checks.after_the_stop(drill.stand)

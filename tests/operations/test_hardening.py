@@ -16,7 +16,8 @@ BEHIND_A_PROXY = {"BEHIND_TLS_PROXY": "true", "ALLOWED_HOSTS": "bench.example.or
 
 
 def manage(*arguments: str, folder, **environment: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "STATE_DIR": str(folder), **environment}
+    own = {name: value for name, value in os.environ.items() if not name.startswith("DJANGO_")}
+    environment = {**own, "STATE_DIR": str(folder), **environment}
     return subprocess.run(
         [sys.executable, "manage.py", *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
