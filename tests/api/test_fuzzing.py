@@ -1,5 +1,5 @@
-"""Schemathesis: requests made from the OpenAPI schema, valid and not, by a visitor and by a person. Every answer is one that
-the schema announces, what breaks the schema is refused, and nothing is a fault of the server."""
+"""Schemathesis: requests made from the OpenAPI schema, valid and not, by a visitor, a person and a host. Every answer is one
+that the schema announces, what breaks the schema is refused, and nothing is a fault of the server."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from django.db import close_old_connections
 from hypothesis import HealthCheck, settings
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
+from leaderboard.accounts.models import Scope
 from leaderboard.accounts.tokens import issue_token
 from leaderboard.api.schema import openapi
 from tests.api.conftest import submit
@@ -57,5 +58,15 @@ def test_a_visitor(case):
 @settings(max_examples=10, **SEEDED)
 def test_a_person(case, user):
     _, text = issue_token(user=user, name="fuzz")
+    headers = {"Host": "localhost", "Authorization": f"Bearer {text}"}
+    case.call_and_validate(headers=headers, excluded_checks=NOT_IN_THE_SCHEMA)
+
+
+@schema.parametrize()
+@settings(max_examples=6, **SEEDED)
+def test_a_host(case, user, board):
+    """With every scope, on a board of the person's own."""
+    board.cohosts.add(user)
+    _, text = issue_token(user=user, name="fuzz", scopes=Scope.values)
     headers = {"Host": "localhost", "Authorization": f"Bearer {text}"}
     case.call_and_validate(headers=headers, excluded_checks=NOT_IN_THE_SCHEMA)

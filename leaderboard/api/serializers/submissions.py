@@ -165,7 +165,9 @@ class SubmissionSerializer(serializers.Serializer):
     board = serializers.CharField(source="submission.board.slug")
     track = serializers.CharField(source="submission.board.track_id")
     competitor = serializers.CharField(source="submission.competitor", help_text="The team, or the person who sent it.")
-    team = serializers.CharField(source="submission.team.slug", default=None, help_text="Slug of the team; null: a person's.")
+    team = serializers.CharField(
+        source="submission.team.slug", allow_null=True, default=None, help_text="Slug of the team; null: a person's."
+    )
     kind = serializers.ChoiceField(source="submission.kind", choices=Submission.Kind.choices)
     origin = serializers.ChoiceField(source="submission.origin", choices=Submission.Origin.choices)
     model = serializers.CharField(source="submission.model")
