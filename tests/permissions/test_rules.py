@@ -10,6 +10,7 @@ from leaderboard.boards.models import Board
 from leaderboard.permissions import (
     check_answers_for,
     get_submission,
+    may_create_board,
     may_read_artifact,
     may_read_details,
     visible_submissions,
@@ -99,3 +100,10 @@ def test_hidden_and_missing_are_told_in_the_same_words(submissions):
 def test_a_list_needs_one_query(submissions, people, django_assert_num_queries):
     with django_assert_num_queries(1):
         assert [(one.board.track.slug, one.user.username) for one in visible_submissions(people["host"])]
+
+
+@pytest.mark.parametrize(("setting", "person"), [("administrators", False), ("everybody", True)])
+def test_an_operator_may_let_everybody_create_boards(settings, user, staff, setting, person):
+    settings.BOARD_CREATION = setting
+    found = [may_create_board(each) for each in (None, AnonymousUser(), user, staff)]
+    assert found == [False, False, person, True]
