@@ -27,14 +27,15 @@ def decimals_for(values: Iterable[float | None], *, half_widths: Iterable[float 
 
 
 def written(value: float | None, decimals: int) -> str:
-    """The value with `decimals` decimals, a real minus sign and thin thousands: 61 706, −0.52, 1.2e+19; a dash for nothing."""
+    """The value with `decimals` decimals, a real minus sign and thin thousands: 61 706, −0.52, 1.2e+19; a dash for nothing,
+    and no sign before a zero."""
     if value is None or not math.isfinite(value):
         return MISSING
     if abs(value) >= 1e12:  # beyond a tera, digits are no longer read one by one
         return f"{value:.3g}".replace("-", MINUS)
     if value and abs(value) < 0.5 * 10.0**-decimals:
         return f"{value:.2g}".replace("-", MINUS)
-    return f"{value:,.{decimals}f}".replace(",", "\N{NARROW NO-BREAK SPACE}").replace("-", MINUS)
+    return f"{value + 0.0:,.{decimals}f}".replace(",", "\N{NARROW NO-BREAK SPACE}").replace("-", MINUS)
 
 
 def half_width(low: float | None, high: float | None) -> float | None:

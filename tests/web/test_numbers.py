@@ -43,6 +43,7 @@ def test_a_column_has_the_digits_that_its_intervals_support(values, half_widths,
         (0.00001, 3, "1e\N{MINUS SIGN}05"),
         (3.2e15, 0, "3.2e+15"),
         (0.0, 3, "0.000"),
+        (-0.0, 3, "0.000"),
     ],
 )
 def test_a_number_is_written(value, decimals, text):
